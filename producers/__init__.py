@@ -1,0 +1,1 @@
+"""What clinics say: event contracts, the publisher and the simulator."""

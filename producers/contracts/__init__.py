@@ -1,0 +1,26 @@
+"""The event contracts: one frozen typed class per event, and the strict codec for them.
+
+This package imports nothing else of ours, and neither kafka, duckdb, polars nor prefect,
+so a clinic's integrator can use it alone.
+"""
+
+from producers.contracts.codec import CODEC_VERSION, decode, encode
+from producers.contracts.errors import ContractViolation, DermastreamError, Retryable, Terminal
+from producers.contracts.events import EVENTS, TOPICS, Event, EventClass, Topic, clinic_of, partition_key
+
+__all__ = [
+    "CODEC_VERSION",
+    "EVENTS",
+    "TOPICS",
+    "ContractViolation",
+    "DermastreamError",
+    "Event",
+    "EventClass",
+    "Retryable",
+    "Terminal",
+    "Topic",
+    "clinic_of",
+    "decode",
+    "encode",
+    "partition_key",
+]

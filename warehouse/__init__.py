@@ -1,0 +1,1 @@
+"""What we know: the tables, the SQL and the definition of every number."""

@@ -1,0 +1,249 @@
+"""The one place that opens DuckDB: DuckLake attached as `dermastream`, transactions, migrations.
+
+Writers on a SQLite catalog take turns across threads and processes by an OS file lock held from BEGIN to
+COMMIT; the kernel drops it when a process dies. With a PostgreSQL catalog there is no such lock, and
+DuckLake's own conflict detection decides.
+"""
+
+import contextlib
+import fcntl
+import importlib.resources
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from producers.contracts.errors import SettingsError, WarehouseConflict
+
+Connection = duckdb.DuckDBPyConnection
+
+CATALOG = "dermastream"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_SQL = Path(__file__).parent / "sql"
+_EXTENSIONS = {"sqlite": ("sqlite_scanner",), "postgres": ("postgres_scanner",)}
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the warehouse lives: `sqlite:<file>` or `postgres:<dsn>`, and the folder or URL of its data."""
+
+    catalog: str
+    data_path: str
+
+    @classmethod
+    def under(cls, home: Path) -> "Location":
+        """The embedded default: everything in `<home>/warehouse`."""
+        root = home.resolve() / "warehouse"
+        return cls(f"sqlite:{root / 'catalog.sqlite'}", f"{root / 'data'}/")
+
+    @property
+    def kind(self) -> str:
+        return self.catalog.split(":", 1)[0]
+
+    @property
+    def catalog_file(self) -> Path:
+        return Path(self.catalog.split(":", 1)[1])
+
+    def exists(self) -> bool:
+        return self.kind != "sqlite" or self.catalog_file.exists()
+
+
+def cursor(connection: Connection) -> Connection:
+    """A second session on the same DuckDB, for another thread: own transaction, same warehouse."""
+    session = connection.cursor()
+    session.execute(f"USE {CATALOG}")
+    return session
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _load_extensions(connection: Connection, location: Location) -> None:
+    """Load signed extensions from their wheels; nothing is ever downloaded."""
+    names = [*_EXTENSIONS[location.kind], "ducklake"]
+    if location.data_path.startswith("s3://"):
+        names.append("httpfs")
+    for name in names:
+        try:
+            package = importlib.resources.files(f"duckdb_extension_{name}")
+        except ModuleNotFoundError:
+            raise SettingsError(
+                f"{location.kind} catalog or S3 data needs the extension {name}: install dermastream[scale-out]"
+            ) from None
+        file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        connection.execute(f"LOAD {_quote(str(file))}")
+
+
+def connect(location: Location, *, read_only: bool = False, memory_limit: str = "1GB") -> Connection:
+    """A DuckDB connection whose current catalog is the warehouse.
+
+    Raises SettingsError when the warehouse does not exist (read-only) or cannot be opened.
+    """
+    if read_only and not location.exists():
+        raise SettingsError(
+            f"no warehouse at {location.catalog_file}: start `dermastream up` or `demo` first"
+        )
+    if location.kind not in _EXTENSIONS:
+        raise SettingsError(f"catalog {location.kind!r} is neither sqlite nor postgres")
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "memory_limit": memory_limit,
+        }
+    )
+    _load_extensions(connection, location)
+    options = ["DATA_INLINING_ROW_LIMIT 0"]
+    if location.kind == "sqlite":
+        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000"]
+        if not read_only:
+            with contextlib.suppress(FileExistsError):
+                location.catalog_file.parent.mkdir(parents=True, exist_ok=True)
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {_quote(location.data_path)}")
+    try:
+        connection.execute(
+            f"ATTACH {_quote('ducklake:' + location.catalog)} AS {CATALOG} ({', '.join(options)})"
+        )
+    except duckdb.Error as error:
+        connection.close()
+        raise SettingsError(f"cannot open the warehouse {location.catalog}: {_first_line(error)}") from None
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute(f"USE {CATALOG}")
+    return connection
+
+
+def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connection:
+    """A connection for people's own SQL: read-only, no file access outside the data, settings locked."""
+    connection = connect(location, read_only=True, memory_limit=memory_limit)
+    if location.kind == "sqlite":
+        connection.execute(f"SET allowed_directories = [{_quote(location.data_path)}]")
+        connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def only_select(connection: Connection, sql: str) -> None:
+    """Refuse anything but exactly one SELECT. Read-only is also a property of the connection.
+
+    Raises SettingsError naming the rule.
+    """
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise SettingsError(_first_line(error)) from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise SettingsError("exactly one SELECT statement, please: this door is read-only")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+# ── writing ─────────────────────────────────────────────────────────────────────────────────────────────
+
+_CONFLICT = re.compile(r"database is locked|conflict|Failed to commit DuckLake transaction", re.IGNORECASE)
+_writers = threading.Lock()
+
+
+@contextlib.contextmanager
+def _writer_turn(location: Location) -> Iterator[None]:
+    if location.kind != "sqlite":
+        yield
+        return
+    with _writers, open(location.catalog_file.with_suffix(".writer.lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection, location: Location) -> Iterator[Connection]:
+    """One atomic write. On any exception the transaction is rolled back and the exception re-raised:
+    DuckDB's COMMIT on an aborted transaction would say OK and drop the rows.
+
+    Raises WarehouseConflict where another writer came first; run the whole transaction again.
+    """
+    with _writer_turn(location):
+        connection.execute("BEGIN")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
+            if isinstance(error, duckdb.Error) and _CONFLICT.search(str(error)):
+                raise WarehouseConflict(f"warehouse commit: {_first_line(error)}") from error
+            raise
+
+
+def snapshot_id(connection: Connection) -> int:
+    """The newest committed snapshot."""
+    row = connection.execute(f"SELECT max(snapshot_id) FROM ducklake_snapshots('{CATALOG}')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`, where `name` is like `landing/advance`."""
+    return (_SQL / f"{name}.sql").read_text()
+
+
+def rows(
+    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Run a query and give its rows as dictionaries."""
+    result = connection.execute(sql, parameters or {})
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+# ── migrations ──────────────────────────────────────────────────────────────────────────────────────────
+
+_VIEW_SCHEMAS = ("core", "mart")
+
+
+def migrate(connection: Connection, location: Location) -> list[str]:
+    """Bring the warehouse to this code's version: numbered tables once, views whenever their text changed.
+
+    Forward only. Raises SettingsError when the warehouse is newer than this code.
+    Returns the names of what was applied.
+    """
+    applied = []
+    with transaction(connection, location):
+        connection.execute("CREATE SCHEMA IF NOT EXISTS meta")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS meta.migration (name VARCHAR, digest VARCHAR, applied_at TIMESTAMPTZ)"
+        )
+        done = dict(connection.execute("SELECT name, digest FROM meta.migration").fetchall())
+        known = {file.name for file in _MIGRATIONS.glob("*.sql")}
+        if unknown := sorted(name for name in done if name[:4].isdigit() and name not in known):
+            raise SettingsError(f"the warehouse is newer than this code: it has migration {unknown[-1]}")
+        for file in sorted(_MIGRATIONS.glob("*.sql")):
+            if file.name not in done:
+                connection.execute(file.read_text())
+                _remember(connection, file.name, "")
+                applied.append(file.name)
+        for name, text in _views():
+            digest = connection.execute("SELECT md5(?)", [text]).fetchall()[0][0]
+            if done.get(name) != digest:
+                connection.execute(text)
+                _remember(connection, name, digest)
+                applied.append(name)
+    return applied
+
+
+def _remember(connection: Connection, name: str, digest: str) -> None:
+    connection.execute("DELETE FROM meta.migration WHERE name = ?", [name])
+    connection.execute("INSERT INTO meta.migration VALUES (?, ?, now())", [name, digest])
+
+
+def _views() -> Iterator[tuple[str, str]]:
+    for schema in _VIEW_SCHEMAS:
+        for file in sorted((_SQL / schema).glob("*.sql")):
+            yield f"{schema}.{file.stem}", file.read_text()
