@@ -205,7 +205,7 @@ def rows(
 
 # ── migrations ──────────────────────────────────────────────────────────────────────────────────────────
 
-_VIEW_SCHEMAS = ("core", "mart")
+_VIEW_SCHEMAS = ("raw", "core", "mart")
 
 
 def migrate(connection: Connection, location: Location) -> list[str]:

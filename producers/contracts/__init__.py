@@ -5,20 +5,33 @@ so a clinic's integrator can use it alone.
 """
 
 from producers.contracts.codec import CODEC_VERSION, decode, encode
-from producers.contracts.errors import ContractViolation, DermastreamError, Retryable, Terminal
+from producers.contracts.errors import (
+    BrokerUnavailable,
+    CheckFailed,
+    ContractViolation,
+    DermastreamError,
+    Retryable,
+    SettingsError,
+    Terminal,
+    WarehouseConflict,
+)
 from producers.contracts.events import EVENTS, TOPICS, Event, EventClass, Topic, clinic_of, partition_key
 
 __all__ = [
     "CODEC_VERSION",
     "EVENTS",
     "TOPICS",
+    "BrokerUnavailable",
+    "CheckFailed",
     "ContractViolation",
     "DermastreamError",
     "Event",
     "EventClass",
     "Retryable",
+    "SettingsError",
     "Terminal",
     "Topic",
+    "WarehouseConflict",
     "clinic_of",
     "decode",
     "encode",

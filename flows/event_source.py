@@ -1,0 +1,132 @@
+"""Reading events from Kafka: assignment, position and batches are ours, not the broker's.
+
+Offsets live in the warehouse, in the rows' own transaction; the consumer is told where to read and never
+decides. The group's committed offsets are only a mirror for lag tools.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from producers.contracts import TOPICS, BrokerUnavailable, CheckFailed
+from warehouse.landing import Batch, Partition, Slice
+
+GROUP = "dermastream-landing"
+"""Consumer group under which progress is mirrored."""
+
+
+class EventSource:
+    """All events of the given topics, partition by partition, from positions that the caller holds."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        topics: Iterable[str] = tuple(TOPICS),
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._topics = tuple(topics)
+        self._next: dict[Partition, int] = {}
+        try:
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=bootstrap,
+                client_id="dermastream-landing",
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="none",  # out of range must stop us, never skip silently
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                check_crcs=True,
+                max_poll_records=50_000,
+                fetch_max_bytes=32 * 2**20,
+                max_partition_fetch_bytes=8 * 2**20,
+                fetch_max_wait_ms=100,
+                receive_buffer_bytes=2**20,
+                bootstrap_timeout_ms=10_000,
+                **(security or {}),
+            )
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka at {bootstrap}: {type(error).__name__}") from None
+
+    def partitions(self) -> list[Partition]:
+        """Every partition of our topics. Raises BrokerUnavailable while a topic is missing."""
+        found = []
+        for topic in self._topics:
+            numbers = self._consumer.partitions_for_topic(topic)
+            if not numbers:
+                raise BrokerUnavailable(f"Kafka has no topic {topic} yet")
+            found += [Partition(topic, number) for number in sorted(numbers)]
+        return found
+
+    def bounds(self) -> dict[Partition, tuple[int, int]]:
+        """First offset kept and the offset after the last, per partition."""
+        partitions = [_kafka(p) for p in self.partitions()]
+        try:
+            first = self._consumer.beginning_offsets(partitions)
+            end = self._consumer.end_offsets(partitions)
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka offsets: {type(error).__name__}") from None
+        return {Partition(p.topic, p.partition): (first[p], end[p]) for p in partitions}
+
+    def seek(self, positions: Mapping[Partition, int]) -> None:
+        """Read from these offsets on. Raises CheckFailed when Kafka no longer has one of them."""
+        bounds = self.bounds()
+        for partition, position in positions.items():
+            first, end = bounds[partition]
+            if not first <= position <= end:
+                raise CheckFailed(_gap(partition, position, first, end))
+        self._consumer.assign([_kafka(p) for p in positions])
+        for partition, position in positions.items():
+            self._consumer.seek(_kafka(partition), position)
+        self._next = dict(positions)
+
+    def poll(self, *, max_events: int, max_bytes: int, max_seconds: float) -> Batch:
+        """Gather events until one of the bounds is reached; empty when there were none in time."""
+        deadline = time.monotonic() + max_seconds
+        slices: dict[Partition, Slice] = {}
+        events = size = 0
+        while events < max_events and size < max_bytes:
+            wait_ms = max(0, int((deadline - time.monotonic()) * 1000))
+            try:
+                polled = self._consumer.poll(timeout_ms=wait_ms, max_records=max_events - events)
+            except OffsetOutOfRangeError as error:
+                raise CheckFailed(f"Kafka no longer holds the offset we are at: {error}") from None
+            for kafka_partition, records in polled.items():
+                partition = Partition(kafka_partition.topic, kafka_partition.partition)
+                part = slices.setdefault(partition, Slice(partition, self._next[partition]))
+                part.extend(records)
+                events += len(records)
+                size += sum(len(r.value) for r in records if r.value is not None)
+            if time.monotonic() >= deadline:
+                break
+        for partition, part in slices.items():
+            part.next_offset = self._consumer.position(_kafka(partition))
+            self._next[partition] = part.next_offset
+        return Batch(list(slices.values()))
+
+    def mirror(self, batch: Batch) -> None:
+        """Tell the group's committed offsets to Kafka for lag tools; losing this loses nothing."""
+        with contextlib.suppress(KafkaError):
+            self._consumer.commit_async(
+                {_kafka(s.partition): OffsetAndMetadata(s.next_offset, "", -1) for s in batch.slices}
+            )
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError):
+            self._consumer.close(autocommit=False)
+
+
+def _kafka(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
+
+
+def _gap(partition: Partition, position: int, first: int, end: int) -> str:
+    where = f"{partition.topic}/{partition.number}"
+    if position < first:
+        return f"{where}: offsets {position} to {first - 1} are gone from Kafka and were never landed"
+    return f"{where}: the warehouse is at offset {position}, Kafka ends at {end}: was the topic recreated?"

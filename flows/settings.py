@@ -1,0 +1,135 @@
+"""Every setting, read once from the environment at the root; nothing below reads the environment.
+
+An unknown `DERMASTREAM_*` variable or a bad value is refused by name: a typing error must not silently
+leave a default in force.
+"""
+
+import os
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from producers.contracts import SettingsError
+from warehouse.store import Location
+
+PREFIX = "DERMASTREAM_"
+
+
+class Settings(BaseSettings):
+    """The service's settings; each is `DERMASTREAM_<NAME>` in the environment, but for Kafka's own."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    home: Path = Field(Path(".dermastream"), description="Folder of all local state")
+
+    kafka_bootstrap_servers: str | None = Field(
+        None, alias="KAFKA_BOOTSTRAP_SERVERS", description="External Kafka; empty: the embedded broker"
+    )
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", alias="KAFKA_SECURITY_PROTOCOL", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_sasl_mechanism: str | None = Field(
+        None, alias="KAFKA_SASL_MECHANISM", description="SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN"
+    )
+    kafka_sasl_username: str | None = Field(None, alias="KAFKA_SASL_USERNAME", description="SASL user")
+    kafka_sasl_password_file: Path | None = Field(
+        None, alias="KAFKA_SASL_PASSWORD_FILE", description="File holding the SASL password"
+    )
+    kafka_ssl_cafile: Path | None = Field(
+        None, alias="KAFKA_SSL_CAFILE", description="Certificate authority of the brokers"
+    )
+
+    catalog: str | None = Field(
+        None, description="`sqlite:<file>` or `postgres:<dsn>`; empty: SQLite under the home folder"
+    )
+    data_path: str | None = Field(
+        None, description="Folder or `s3://bucket/prefix/` of the data; empty: under the home folder"
+    )
+
+    batch_max_events: int = Field(50_000, ge=1, le=1_000_000, description="Most events in a landing batch")
+    batch_max_bytes: int = Field(64 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
+    batch_max_seconds: float = Field(0.5, gt=0, le=60, description="Longest wait before a batch is landed")
+    run_seconds: float = Field(600, gt=0, description="Length of one landing or refresh flow run")
+    refresh_seconds: float = Field(5, gt=0, description="Pause between looks for changes to recompute")
+
+    dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
+    dashboard_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: a free one, kept")
+    prefect_api_url: str | None = Field(
+        None, alias="PREFECT_API_URL", description="External Prefect server; empty: the embedded one"
+    )
+    archive: Path | None = Field(
+        None, description="Folder of the weekly reports; empty: under the home folder"
+    )
+    report_cron: str = Field("0 7 * * 1", description="When the weekly reports are made")
+    report_time_zone: str = Field("UTC", description="IANA time zone of that schedule")
+
+    @field_validator("report_time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("not an IANA time zone")
+        return value
+
+    @field_validator("kafka_security_protocol")
+    @classmethod
+    def _known_protocol(cls, value: str) -> str:
+        if value not in {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
+            raise ValueError("must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+        return value
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the environment. Raises SettingsError naming the setting."""
+        known = {cls.variable(name) for name in cls.model_fields}
+        unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+        if unknown:
+            raise SettingsError(f"{unknown[0]} is not a setting; see .env.example")
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            variable = cls.variable(name) if name in cls.model_fields else name
+            raise SettingsError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable of a field."""
+        return cls.model_fields[field].alias or PREFIX + field.upper()
+
+    @property
+    def location(self) -> Location:
+        embedded = Location.under(self.home)
+        return Location(self.catalog or embedded.catalog, self.data_path or embedded.data_path)
+
+    @property
+    def archive_dir(self) -> Path:
+        return self.archive or self.home / "reports"
+
+    @property
+    def kafka_security(self) -> dict[str, Any]:
+        """kafka-python's security options; empty for PLAINTEXT. Raises SettingsError on an unreadable file."""
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return {}
+        options: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}
+        if self.kafka_ssl_cafile:
+            options["ssl_cafile"] = str(self.kafka_ssl_cafile)
+        if self.kafka_security_protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": _secret(self.kafka_sasl_password_file, "KAFKA_SASL_PASSWORD_FILE"),
+            }
+        return options
+
+
+def _secret(file: Path | None, variable: str) -> str:
+    if file is None:
+        raise SettingsError(f"{variable} is needed with a SASL protocol")
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}: cannot read {file}: {error.strerror}") from None
