@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
@@ -130,3 +130,20 @@ def _gap(partition: Partition, position: int, first: int, end: int) -> str:
     if position < first:
         return f"{where}: offsets {position} to {first - 1} are gone from Kafka and were never landed"
     return f"{where}: the warehouse is at offset {position}, Kafka ends at {end}: was the topic recreated?"
+
+
+def answers(bootstrap: str, security: Mapping[str, Any] | None = None, *, timeout_ms: int = 1_000) -> bool:
+    """Whether a broker at this address answers a real request within the time."""
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap, bootstrap_timeout_ms=timeout_ms, **(security or {})
+        )
+    except KafkaError:
+        return False
+    try:
+        admin.describe_cluster()
+    except KafkaError:
+        return False
+    finally:
+        admin.close()
+    return True
