@@ -6,8 +6,10 @@ Whatever fails raises `ContractViolation` with a rule, a JSON path and no value 
 """
 
 import datetime as dt
+import functools
 import json
 import re
+import zoneinfo
 from typing import Any
 
 import msgspec
@@ -17,7 +19,11 @@ from producers.contracts.events import (
     EVENTS,
     AdverseEventReported,
     AssessmentRecorded,
+    ClinicRegistered,
+    Data,
+    DeviceRegistered,
     Event,
+    EventVoided,
     SessionCompleted,
     TelemetryFrame,
     partition_key,
@@ -32,6 +38,10 @@ EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """Nothing in this field happened before automated pens existed [A]."""
 MAX_CLOCK_AHEAD = dt.timedelta(hours=1)
 """How far a clinic's clock may run ahead of the broker's before its event is refused [A]."""
+EARLIEST_DATE = dt.date(1900, 1, 1)
+"""No clinic of today opened earlier [A]."""
+MAX_DATE_AHEAD = dt.timedelta(days=366)
+"""How far ahead a clinic may announce its opening, or a device its first day [A]."""
 
 SCALE_RANGES: dict[str, tuple[float, float]] = {
     "gais": (1, 5),
@@ -48,6 +58,12 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 _decoders = {name: msgspec.json.Decoder(Event[e.data]) for name, e in EVENTS.items()}  # type: ignore[name-defined]
 _encoder = msgspec.json.Encoder()
+_structs: list[type[msgspec.Struct]] = [Event, *(e.data for e in EVENTS.values())]
+_field_names = {name for struct in _structs for name in struct.__struct_fields__}
+_instants: dict[type[Data], tuple[str, ...]] = {
+    e.data: tuple(f.name for f in msgspec.structs.fields(e.data) if f.name.endswith("_at"))
+    for e in EVENTS.values()
+}
 
 
 def encode(event: Event[Any]) -> bytes:
@@ -73,7 +89,8 @@ def decode(
     if canonical != value:  # not written by us: look for what the typed decoder lets pass
         _refuse_duplicate_keys(value)
     _check_clock(event, now)
-    _check_fields(event.data)
+    _check_self_reference(event)
+    _check_fields(event.data, now)
     if topic is not None:
         _check_route(event, topic, key)
     return event, canonical
@@ -111,12 +128,21 @@ _RULES = (
 
 def _violation(message: str) -> ContractViolation:
     """Translate the typed decoder's message, keeping the path and dropping every value."""
-    text, _, path = message.partition(" - at `")
-    path = path.rstrip("`") or "$"
+    text, _, tail = message.rpartition(" - at `")
+    path = tail.removesuffix("`") if text else "$"
+    text = text or message
+    if not _is_contract_path(path):
+        path = "$"
     for pattern, rule, detail in _RULES:
         if match := pattern.match(text):
             return ContractViolation(rule, path, detail.format(*match.groups()))
     return ContractViolation("field.invalid", path, "does not satisfy the contract")
+
+
+def _is_contract_path(path: str) -> bool:
+    """Whether the path holds nothing but our own field names: an unknown key may be somebody's name."""
+    steps = re.fullmatch(r"\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)", path)
+    return steps is not None and set(re.findall(r"\.(\w+)", steps[1])) <= _field_names
 
 
 def _refuse_duplicate_keys(value: bytes) -> None:
@@ -126,17 +152,35 @@ def _refuse_duplicate_keys(value: bytes) -> None:
             raise ContractViolation("json.duplicate-key", "$", "an object has the same key twice")
         return found
 
-    json.loads(value, object_pairs_hook=unique)
+    try:
+        json.loads(value, object_pairs_hook=unique)
+    except (ValueError, RecursionError):
+        raise ContractViolation("json.invalid", "$", "not strict JSON") from None
 
 
 def _check_clock(event: Event[Any], now: dt.datetime) -> None:
-    if event.time > now + MAX_CLOCK_AHEAD:
-        raise ContractViolation("clock.future", "$.time", "later than it was received, by more than 1 h")
-    if event.time < EARLIEST:
-        raise ContractViolation("clock.past", "$.time", "before the year 2000")
+    """Nothing stated as having happened lies outside the clock's bounds, in the envelope or the data."""
+    latest = now + MAX_CLOCK_AHEAD
+    _check_instant(event.time, "$.time", latest)
+    for name in _instants[type(event.data)]:
+        _check_instant(getattr(event.data, name), f"$.data.{name}", latest)
 
 
-def _check_fields(data: Any) -> None:
+def _check_instant(instant: dt.datetime, path: str, latest: dt.datetime) -> None:
+    if instant > latest:
+        raise ContractViolation("clock.future", path, "later than it was received, by more than 1 h")
+    if instant < EARLIEST:
+        raise ContractViolation("clock.past", path, "before the year 2000")
+
+
+def _check_self_reference(event: Event[Any]) -> None:
+    if event.supersedes == event.id:
+        raise ContractViolation("supersedes.self", "$.supersedes", "an event cannot replace itself")
+    if isinstance(event.data, EventVoided) and event.data.voided_id == event.id:
+        raise ContractViolation("voids.self", "$.data.voided_id", "an event cannot void itself")
+
+
+def _check_fields(data: Data, now: dt.datetime) -> None:
     """Rules across the fields of one event; those across events never block landing."""
     if isinstance(data, TelemetryFrame):
         if not len(data.depth_mm) == len(data.stroke_rate_per_min) == len(data.motor_current_ma):
@@ -148,8 +192,25 @@ def _check_fields(data: Any) -> None:
         low, high = SCALE_RANGES[data.scale]
         if not low <= data.score <= high:
             raise ContractViolation("score.range", "$.data.score", f"{data.scale} runs from {low} to {high}")
-    elif isinstance(data, AdverseEventReported) and data.became_aware_at < data.onset_at:
-        raise ContractViolation("aware.before-onset", "$.data.became_aware_at", "before onset_at")
+    elif isinstance(data, AdverseEventReported):
+        if data.became_aware_at < data.onset_at:
+            raise ContractViolation("aware.before-onset", "$.data.became_aware_at", "before onset_at")
+    elif isinstance(data, ClinicRegistered):
+        _check_date(data.opened_on, "$.data.opened_on", now)
+        if data.time_zone not in _time_zones():
+            raise ContractViolation("time-zone.unknown", "$.data.time_zone", "not an IANA time zone")
+    elif isinstance(data, DeviceRegistered):
+        _check_date(data.in_service_on, "$.data.in_service_on", now)
+
+
+def _check_date(date: dt.date, path: str, now: dt.datetime) -> None:
+    if not EARLIEST_DATE <= date <= now.date() + MAX_DATE_AHEAD:
+        raise ContractViolation("date.range", path, "before 1900, or more than a year ahead")
+
+
+@functools.cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
 
 
 def _check_route(event: Event[Any], topic: str, key: bytes | None) -> None:

@@ -16,18 +16,26 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+# Patterns end in `(?!\n)$`: Python's `$` alone also matches before a last line feed, ECMA-262's does not.
+
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}(?!\n)$")]
 """An identifier of the clinic's own; no spaces, so that nobody types a name into it."""
 
-EventId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+EventId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(?!\n)$")]
 
-PatientKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+PatientKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}(?!\n)$")]
 """Keyed hash of the clinic's patient number, made at the clinic: 128 bits, lower-case hexadecimal."""
 
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 """A moment with its UTC offset; a naive time is refused."""
 
-Source = Annotated[str, Meta(pattern=r"^/clinics/[a-z0-9][a-z0-9-]{0,31}(/[A-Za-z0-9._-]{1,32})*$")]
+Source = Annotated[str, Meta(pattern=r"^/clinics/[a-z0-9][a-z0-9-]{0,31}(/[A-Za-z0-9._-]{1,32})*(?!\n)$")]
+
+_UNPRINTABLE = r"[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]"
+DisplayName = Annotated[
+    str, Meta(max_length=80, pattern=rf"^(?![\s\S]*{_UNPRINTABLE})\S(?:[\s\S]*\S)?(?!\n)$")
+]
+"""A clinic's name for people: no control or text-direction characters, no space at either end."""
 
 Version = Annotated[int, Meta(ge=1, le=10_000)]
 SkinType = Annotated[int, Meta(ge=1, le=6)]
@@ -58,6 +66,7 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
 
 
 D = TypeVar("D", bound=Data)
+DataClass = type[Data]
 
 
 class Event(Struct, Generic[D], frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,34 +85,34 @@ class Event(Struct, Generic[D], frozen=True, kw_only=True, forbid_unknown_fields
 # ── clinic.registry ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class ClinicRegistered(Data):
+class ClinicRegistered(Data, frozen=True):
     """A clinic joined the network or changed its details."""
 
-    display_name: Annotated[str, Meta(min_length=1, max_length=80)]
-    time_zone: Annotated[str, Meta(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}$")]
-    locale: Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")]
+    display_name: DisplayName
+    time_zone: Annotated[str, Meta(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}(?!\n)$")]
+    locale: Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?(?!\n)$")]
     opened_on: dt.date
 
 
-class OperatorRegistered(Data):
+class OperatorRegistered(Data, frozen=True):
     """A person who treats, under a pseudonym of the clinic's own."""
 
     operator_id: Id
     role: Literal["physician", "nurse", "aesthetician"]
 
 
-class DeviceRegistered(Data):
+class DeviceRegistered(Data, frozen=True):
     """A micro-needling pen came into service. `udi_di` and `serial` are its UDI parts."""
 
     device_id: Id
     model: Id
-    udi_di: Annotated[str, Meta(pattern=r"^[0-9]{14}$")]
+    udi_di: Annotated[str, Meta(pattern=r"^[0-9]{14}(?!\n)$")]
     serial: Id
     firmware: Id
     in_service_on: dt.date
 
 
-class ProtocolPublished(Data):
+class ProtocolPublished(Data, frozen=True):
     """A version of a treatment protocol."""
 
     protocol_id: Id
@@ -118,7 +127,7 @@ class ProtocolPublished(Data):
 # ── clinic.sessions ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class SessionCompleted(Data):
+class SessionCompleted(Data, frozen=True):
     """A treatment took place and ended; `completed_at` is not before `started_at`."""
 
     session_id: Id
@@ -146,7 +155,7 @@ class SessionCompleted(Data):
 # ── clinic.device-telemetry ─────────────────────────────────────────────────────────────────────────────
 
 
-class TelemetryFrame(Data):
+class TelemetryFrame(Data, frozen=True):
     """A frame of samples taken `sample_interval_ms` apart; all channels have as many samples.
 
     `session_id` is absent in an idle heartbeat. `sequence` counts frames of a device, from 0.
@@ -162,7 +171,7 @@ class TelemetryFrame(Data):
     session_id: Id | None = None
 
 
-class DeviceCalibrated(Data):
+class DeviceCalibrated(Data, frozen=True):
     """A calibration was done at the event's time; `depth_error_mm` is what was found before adjusting."""
 
     device_id: Id
@@ -172,7 +181,7 @@ class DeviceCalibrated(Data):
 # ── clinic.outcomes ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class AdverseEventReported(Data):
+class AdverseEventReported(Data, frozen=True):
     """A sign after a session. Expected reactions are reported too; the warehouse's rule tells them apart."""
 
     adverse_event_id: Id
@@ -186,7 +195,7 @@ class AdverseEventReported(Data):
     became_aware_at: Instant
 
 
-class AdverseEventResolved(Data):
+class AdverseEventResolved(Data, frozen=True):
     """The sign is gone."""
 
     adverse_event_id: Id
@@ -194,7 +203,7 @@ class AdverseEventResolved(Data):
     resolved_at: Instant
 
 
-class AssessmentRecorded(Data):
+class AssessmentRecorded(Data, frozen=True):
     """A score on a named scale. Ranges: GAIS 1–5, Goodman–Baron 1–4, satisfaction 0–100, VAS 0–10."""
 
     assessment_id: Id
@@ -205,7 +214,7 @@ class AssessmentRecorded(Data):
     rater: Literal["clinician", "patient"]
 
 
-class FollowUpCompleted(Data):
+class FollowUpCompleted(Data, frozen=True):
     """The clinic reached the patient after a session; finding nothing is an event too."""
 
     follow_up_id: Id
@@ -215,7 +224,7 @@ class FollowUpCompleted(Data):
     channel: Literal["visit", "phone", "message", "app"]
 
 
-class EventVoided(Data):
+class EventVoided(Data, frozen=True):
     """An earlier event of the same source never happened (entered by mistake). Sent on that event's topic."""
 
     voided_id: EventId
@@ -247,7 +256,7 @@ class EventClass:
     """One event type: where it travels, what keys it, which raw table it lands in."""
 
     type: str
-    data: type[Data]
+    data: DataClass
     topics: tuple[Topic, ...]
     key: Callable[[Any], str]
 
