@@ -5,6 +5,7 @@ decides. The group's committed offsets are only a mirror for lag tools.
 """
 
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -108,6 +109,20 @@ class EventSource:
             part.next_offset = self._consumer.position(_kafka(partition))
             self._next[partition] = part.next_offset
         return Batch(list(slices.values()))
+
+    def received_at(
+        self, positions: Mapping[Partition, int], *, seconds: float = 2.0
+    ) -> dict[Partition, dt.datetime]:
+        """The broker's time of the event at each position, for those that answer within the time."""
+        self.seek(positions)
+        found: dict[Partition, dt.datetime] = {}
+        deadline = time.monotonic() + seconds
+        while len(found) < len(positions) and time.monotonic() < deadline:
+            for kafka_partition, records in self._consumer.poll(timeout_ms=200, max_records=1).items():
+                partition = Partition(kafka_partition.topic, kafka_partition.partition)
+                found[partition] = dt.datetime.fromtimestamp(records[0].timestamp / 1000, dt.UTC)
+                self._consumer.pause(kafka_partition)
+        return found
 
     def mirror(self, batch: Batch) -> None:
         """Tell the group's committed offsets to Kafka for lag tools; losing this loses nothing."""

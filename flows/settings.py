@@ -111,7 +111,7 @@ class Settings(BaseSettings):
 
     @property
     def kafka_security(self) -> dict[str, Any]:
-        """kafka-python's security options; empty for PLAINTEXT. Raises SettingsError on an unreadable file."""
+        """kafka-python's security options; empty for PLAINTEXT. SettingsError on an unreadable file."""
         if self.kafka_security_protocol == "PLAINTEXT":
             return {}
         options: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}

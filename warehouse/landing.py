@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from producers.contracts import CODEC_VERSION, EVENTS, ContractViolation, WarehouseConflict, clinic_of, decode
+from producers.contracts import CODEC_VERSION, EVENTS, ContractViolation, Retryable, clinic_of, decode
 from warehouse.store import Connection, Location, rows, statement, transaction
 
 
@@ -65,7 +65,7 @@ class Landed:
     next_offsets: Mapping[Partition, int]
 
 
-class ProgressLost(WarehouseConflict):
+class ProgressLost(Retryable):
     """Another worker has landed these offsets: drop the batch, read the progress again, seek."""
 
 

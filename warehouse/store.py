@@ -7,6 +7,7 @@ DuckLake's own conflict detection decides.
 
 import contextlib
 import fcntl
+import graphlib
 import importlib.resources
 import re
 import threading
@@ -73,7 +74,8 @@ def _load_extensions(connection: Connection, location: Location) -> None:
             package = importlib.resources.files(f"duckdb_extension_{name}")
         except ModuleNotFoundError:
             raise SettingsError(
-                f"{location.kind} catalog or S3 data needs the extension {name}: install dermastream[scale-out]"
+                f"{location.catalog} or {location.data_path} needs DuckDB's {name}: "
+                "install dermastream[scale-out]"
             ) from None
         file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         connection.execute(f"LOAD {_quote(str(file))}")
@@ -142,6 +144,16 @@ def only_select(connection: Connection, sql: str) -> None:
         raise SettingsError("exactly one SELECT statement, please: this door is read-only")
 
 
+def ask(connection: Connection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run one SELECT of somebody else's: column names and rows. Raises SettingsError in one line."""
+    only_select(connection, sql)
+    try:
+        result = connection.execute(sql)
+        return [column[0] for column in result.description or []], result.fetchall()
+    except duckdb.Error as error:
+        raise SettingsError(_first_line(error)) from None
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
@@ -184,7 +196,7 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
 
 def snapshot_id(connection: Connection) -> int:
     """The newest committed snapshot."""
-    row = connection.execute(f"SELECT max(snapshot_id) FROM ducklake_snapshots('{CATALOG}')").fetchone()
+    row = connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots(?)", [CATALOG]).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -244,6 +256,15 @@ def _remember(connection: Connection, name: str, digest: str) -> None:
 
 
 def _views() -> Iterator[tuple[str, str]]:
-    for schema in _VIEW_SCHEMAS:
-        for file in sorted((_SQL / schema).glob("*.sql")):
-            yield f"{schema}.{file.stem}", file.read_text()
+    """Every view with its text, after the views it reads: DuckDB binds a view when it is made."""
+    texts = {
+        f"{schema}.{file.stem}": file.read_text()
+        for schema in _VIEW_SCHEMAS
+        for file in sorted((_SQL / schema).glob("*.sql"))
+    }
+    needs = {
+        name: [other for other in texts if re.search(rf"\b(FROM|JOIN)\s+{re.escape(other)}\b", text)]
+        for name, text in texts.items()
+    }
+    for name in graphlib.TopologicalSorter(needs).static_order():
+        yield name, texts[name]

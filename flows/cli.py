@@ -1,0 +1,314 @@
+"""The command line. Each command is a few lines that hand over; imports are late so that help is quick."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Group, Parameter
+
+from producers.contracts import DermastreamError, Terminal
+
+_DOORS = Group("Look and ask", sort_key=1)
+_EVENTS = Group("Events", sort_key=2)
+_PROCESSES = Group("Single processes (the stack starts them itself)", sort_key=9)
+
+app = App(
+    name="dermastream",
+    help="Event-driven, multi-clinic analytics for micro-needling clinics.",
+    version=lambda: __import__("importlib.metadata").metadata.version("dermastream"),
+    result_action="return_value",
+)
+report = App(name="report", help="Weekly reports.", group=_DOORS)
+metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
+app.command(report)
+app.command(metrics)
+
+Home = Annotated[Path | None, Parameter(help="Folder of all local state [default: .dermastream]")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="For machines: one JSON document")]
+
+
+def main() -> None:
+    """Entry point: one clear line per error, exit code 2 where we cannot start, 1 where a check failed."""
+    try:
+        app()
+    except DermastreamError as error:
+        print(f"dermastream: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, Terminal) and type(error).__name__ == "SettingsError" else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _settings(home: Path | None, *, discover: bool = True) -> Any:
+    from flows.settings import Settings
+    from flows.stack import state
+
+    settings = Settings.load(**({"home": home} if home else {}))
+    return state.discover(settings) if discover else settings
+
+
+def _log_json() -> None:
+    """One JSON object a line on standard error."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect; we say it once ourselves
+
+
+def _seconds(type_: Any, tokens: Any) -> float:
+    """`90`, `90s`, `15m`, `2h` as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", tokens[0].value)
+    if not match:
+        raise ValueError("a duration like 90s, 15m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+Duration = Annotated[float | None, Parameter(converter=_seconds)]
+
+
+# ── the stack ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command
+def demo(
+    *,
+    clinics: int | None = None,
+    days: int | None = None,
+    seed: int | None = None,
+    speed: float | None = None,
+    for_: Annotated[Duration, Parameter(name="--for", help="End by itself after this long, like 90s")] = None,
+    check: Annotated[
+        bool, Parameter(negative="", help="At the end account for every event; print JSON")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Start everything with simulated clinics: a year of history, then live. Ctrl-C stops it all.
+
+    Started again in the same folder, it continues.
+
+    Parameters
+    ----------
+    clinics
+        Number of clinics [default: 12].
+    days
+        Days of history [default: 365].
+    seed
+        Seed of the simulation [default: 1].
+    speed
+        Simulated seconds per second while catching up with the clock [default: 1].
+    """
+    from flows import demo as run_demo
+
+    options = {"--clinics": clinics, "--days": days, "--seed": seed, "--speed": speed}
+    simulate = [text for name, value in options.items() if value is not None for text in (name, str(value))]
+    settings = _settings(home, discover=False)
+    summary = run_demo.run(settings, simulate=simulate, for_seconds=for_, check=check)
+    if summary is not None:
+        print(json.dumps(summary, indent=2))
+
+
+@app.command
+def up(*, for_: Annotated[Duration, Parameter(name="--for")] = None, home: Home = None) -> None:
+    """Start the stack on the settings given, without the simulator.
+
+    External Kafka by KAFKA_BOOTSTRAP_SERVERS; see .env.example for all settings.
+    """
+    from flows import demo as run_demo
+
+    run_demo.run(_settings(home, discover=False), simulate=None, for_seconds=for_, check=False)
+
+
+# ── events ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(group=_EVENTS)
+def simulate(
+    *,
+    clinics: int | None = None,
+    days: int | None = None,
+    seed: int | None = None,
+    speed: float | None = None,
+    bad: Annotated[int | None, Parameter(help="Malformed events to plant")] = None,
+    home: Home = None,
+) -> None:
+    """Simulate clinics into Kafka: history first, then live until stopped. Continues where it stopped."""
+    from flows.simulating import run
+
+    _log_json()
+    given = {"clinics": clinics, "days": days, "seed": seed, "speed": speed, "bad": bad}
+    run(_settings(home), {name: value for name, value in given.items() if value is not None})
+
+
+@app.command(group=_EVENTS)
+def publish(
+    file: Path,
+    /,
+    *,
+    partial: Annotated[
+        bool, Parameter(negative="", help="Send the good lines though others are refused")
+    ] = False,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Validate a file of events, one JSON document a line, and send it. Refused lines are named.
+
+    Nothing is sent while any line is refused, unless --partial.
+    """
+    from flows.simulating import publish as send
+
+    sent = send(_settings(home), file, partial=partial)
+    if json_:
+        print(json.dumps(sent))
+    else:
+        for line in sent["refused"]:
+            print(f"line {line['line']}: {line['rule']} at {line['path']}: {line['detail']}", file=sys.stderr)
+        print(f"{sent['sent']} sent, {len(sent['refused'])} refused")
+    if sent["refused"]:
+        sys.exit(1)
+
+
+# ── look and ask ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command(group=_DOORS)
+def status(*, json_: AsJson = False, home: Home = None) -> None:
+    """Components, offsets and lag, totals, newest event, metric and snapshot."""
+    from flows import status as collecting
+    from flows.printing import print_status
+    from flows.worker import utc_now
+
+    found = collecting.collect(_settings(home), now=utc_now())
+    print(json.dumps(found, indent=2)) if json_ else print_status(found)
+
+
+@app.command(group=_DOORS)
+def sql(
+    query: str,
+    /,
+    *,
+    format_: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+    limit: Annotated[int, Parameter(help="Most rows printed as a table")] = 100,
+    home: Home = None,
+) -> None:
+    """Ask the warehouse one SELECT; works while everything is running, and cannot change anything."""
+    from flows.printing import print_rows
+    from warehouse import store
+
+    connection = store.connect_analyst(_settings(home).location)
+    with contextlib.closing(connection):
+        print_rows(store.ask(connection, query), format_, limit)
+
+
+@metrics.command(name="run")
+def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
+    """Recompute every metric now."""
+    from dataclasses import asdict
+
+    from warehouse.refresh import refresh
+
+    from flows.worker import utc_now
+    from warehouse import store
+
+    location = _settings(home).location
+    with contextlib.closing(store.connect(location)) as connection:
+        store.migrate(connection, location)
+        now = utc_now()
+        done = asdict(refresh(connection, location, as_of=now, computed_at=now))
+    print(
+        json.dumps(done, default=str)
+        if json_
+        else f"{done['rows']} results at snapshot {done['snapshot_id']}"
+    )
+
+
+@metrics.command(name="list")
+def metrics_list(*, json_: AsJson = False) -> None:
+    """The metric cards: what each number is."""
+    from dataclasses import asdict
+
+    from flows.printing import print_cards
+    from warehouse.metrics.cards import CARDS
+
+    cards = [asdict(card) for card in CARDS]
+    print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
+
+
+@report.command
+def weekly(
+    *,
+    week: Annotated[
+        str | None, Parameter(help="ISO week like 2026-W47 [default: the last one that ended]")
+    ] = None,
+    clinic: Annotated[str | None, Parameter(help="Edition of one clinic [default: the network's]")] = None,
+    out: Annotated[Path | None, Parameter(help="Folder to write to [default: the archive]")] = None,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Make a weekly report now: HTML, PDF and CSV."""
+    from dashboards.report import IsoWeek, build
+    from flows.worker import utc_now
+    from warehouse import store
+
+    settings = _settings(home)
+    now = utc_now()
+    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
+        chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
+        files = build(connection, week=chosen, clinic=clinic, archive=out or settings.archive_dir, now=now)
+    print(json.dumps([str(f) for f in files]) if json_ else "\n".join(map(str, files)))
+
+
+# ── single processes ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(home: Path | None, **what: bool) -> None:
+    from flows import worker
+
+    _log_json()
+    worker.work(_settings(home), **what)
+
+
+@app.command(group=_PROCESSES)
+def work(*, home: Home = None) -> None:
+    """Land events, refresh metrics and serve the report schedule, in one process."""
+    _work(home)
+
+
+@app.command(group=_PROCESSES)
+def land(*, home: Home = None) -> None:
+    """Land events only."""
+    _work(home, land=True, refresh=False, reports=False)
+
+
+@app.command(group=_PROCESSES)
+def refresh(*, home: Home = None) -> None:
+    """Refresh metrics and serve the report schedule only."""
+    _work(home, land=False, refresh=True, reports=True)
+
+
+@app.command(group=_PROCESSES)
+def dashboard(*, home: Home = None) -> None:
+    """Serve the dashboard."""
+    from flows.dashboard import run
+
+    run(_settings(home))
+
+
+if __name__ == "__main__":
+    main()

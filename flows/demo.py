@@ -1,0 +1,172 @@
+"""`dermastream demo` and `dermastream up`: the stack from nothing to a page, and its clean end."""
+
+import contextlib
+import datetime as dt
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows import status
+from flows.settings import Settings
+from flows.stack import state
+from flows.stack.stack import Stack
+from flows.worker import utc_now
+from producers.contracts import CheckFailed
+from warehouse import store
+
+SETTLE_SECONDS = 60.0
+"""Longest wait, after the simulator has stopped, for the rest to be landed."""
+REPORT_EVERY_SECONDS = 2.0
+
+console = Console(stderr=True, highlight=False)
+
+
+def run(
+    settings: Settings,
+    *,
+    simulate: list[str] | None,
+    for_seconds: float | None,
+    check: bool,
+) -> dict[str, Any] | None:
+    """Run the stack until told to stop; with `check`, give the account of every produced event.
+
+    Raises CheckFailed when an event that was produced is not accounted for.
+    """
+    stop = threading.Event()
+    with state.held(settings.home), _stopping_on_signals(stop):
+        stack = Stack(settings, simulate)
+        _migrate(stack.settings)
+        accounts = _accounts(stack.settings)
+        try:
+            console.print(f"starting in {stack.settings.home} …")
+            if not stack.start(lambda line: console.print(f"  {line}"), stop.is_set):
+                return None
+            _greet(stack, accounts)
+            _watch(stack, stop, for_seconds)
+            summary = _account(stack) if check and simulate is not None else None
+        finally:
+            console.print("stopping …")
+            begun = time.monotonic()
+            stack.stop()
+            console.print(f"stopped in {time.monotonic() - begun:.0f} s")
+    if summary is not None and not summary["accounted"]:
+        raise CheckFailed(f"not everything produced is accounted for: {json.dumps(summary)}")
+    return summary
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
+    previous = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _migrate(settings: Settings) -> None:
+    connection = store.connect(settings.location)
+    try:
+        store.migrate(connection, settings.location)
+    finally:
+        connection.close()
+
+
+def _accounts(settings: Settings) -> list[tuple[str, str, str]]:
+    from dashboards.accounts import ensure_demo_users
+
+    return ensure_demo_users(settings.home / "dashboard" / "accounts.sqlite", [DEMO_CLINIC])
+
+
+DEMO_CLINIC = "c-01"
+"""The clinic whose manager gets a demo log-in."""
+
+
+def _greet(stack: Stack, accounts: list[tuple[str, str, str]]) -> None:
+    console.print(f"\n[bold]Dashboard[/bold]  {stack.dashboard_url}", soft_wrap=True)
+    for name, password, role in accounts:
+        console.print(f"           log in as [bold]{name}[/bold] / {password}   ({role})", soft_wrap=True)
+    console.print(
+        f"[bold]Prefect[/bold]    {stack.prefect_url}   (log-in: see {state.PREFECT_AUTH_FILE} in the home)"
+    )
+    console.print(
+        '[bold]Analysts[/bold]   dermastream sql "SELECT * FROM mart.metric_current"'
+        + ("" if stack.settings.home.name == ".dermastream" else f" --home {stack.settings.home}"),
+        soft_wrap=True,
+    )
+    console.print("Ctrl-C stops everything.\n")
+
+
+def _watch(stack: Stack, stop: threading.Event, for_seconds: float | None) -> None:
+    """Say what is going on until stopped, or until the time is over."""
+    deadline = time.monotonic() + for_seconds if for_seconds is not None else float("inf")
+    with console.status("waiting for the first events …") as line:
+        while not stop.wait(min(REPORT_EVERY_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return
+            if not stack.alive:
+                raise CheckFailed(f"the supervisor ended: see {stack.settings.home / 'logs'}")
+            text = _progress_line(stack)
+            line.update(text)
+            if not console.is_terminal:
+                console.print(text)
+
+
+def _progress_line(stack: Stack) -> str:
+    now = status.collect(stack.settings, now=utc_now())
+    totals = now.get("totals", {})
+    produced = _produced(stack.settings.home)
+    refreshed = now.get("newest_metric_at")
+    since = (
+        f"{(utc_now() - dt.datetime.fromisoformat(refreshed)).total_seconds():.0f} s ago"
+        if refreshed
+        else "not yet"
+    )
+    return (
+        f"produced {produced.get('acknowledged', 0):,}  landed {totals.get('landed', 0):,}  "
+        f"quarantined {totals.get('quarantined', 0)}  lag {now['lag_events'] if now['lag_events'] is not None else '?'}"
+        f"  metrics {since}"
+    )
+
+
+def _produced(home: Path) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((home / "simulator.json").read_text()))
+    return {}
+
+
+def _account(stack: Stack) -> dict[str, Any]:
+    """Stop the simulator, let the rest land, and compare what it says with what the warehouse holds."""
+    stack.stop_simulator()
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (now := status.collect(stack.settings, now=utc_now()))["lag_events"] != 0:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    produced = _produced(stack.settings.home)
+    planted = sum(produced["bad_by_kind"].values())
+    good = produced["acknowledged"] - planted
+    totals = now["totals"]
+    return {
+        "produced": good,
+        "planted_bad": planted,
+        **totals,
+        "lag_events": now["lag_events"],
+        "balanced": now["balanced"],
+        "newest_metric_at": now["newest_metric_at"],
+        "accounted": (
+            good == totals["landed"]
+            and planted == totals["quarantined"]
+            and totals["duplicate"] == 0
+            and now["lag_events"] == 0
+            and now["balanced"]
+        ),
+    }

@@ -1,0 +1,165 @@
+"""Landing events: the plain loop. `flows.bounded` wraps it in Prefect flow runs.
+
+Exactly-once rests on the warehouse transaction alone (see `warehouse.landing.land`). Prefect sees runs,
+totals and failures; when its server is away the loop goes on and says so.
+"""
+
+import datetime as dt
+import itertools
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from flows.event_source import EventSource
+from flows.settings import Settings
+from producers.contracts import BrokerUnavailable, WarehouseConflict
+from warehouse import landing, store
+
+log = structlog.get_logger("landing")
+
+Clock = Callable[[], dt.datetime]
+
+
+@dataclass
+class Totals:
+    """What a run consumed, and how it balanced."""
+
+    batches: int = 0
+    consumed: int = 0
+    landed: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    by_rule: dict[str, int] = field(default_factory=dict)
+
+    def table(self) -> list[dict[str, Any]]:
+        """The run as one table row, for Prefect's artifact."""
+        by_rule = ", ".join(f"{rule}: {n}" for rule, n in sorted(self.by_rule.items()))
+        return [asdict(self) | {"by_rule": by_rule or "-"}]
+
+    def add(self, report: landing.Landed) -> None:
+        self.batches += 1
+        self.consumed += report.consumed
+        self.landed += report.landed
+        self.duplicate += report.duplicate
+        self.quarantined += report.quarantined
+        for rule, events in report.by_rule.items():
+            self.by_rule[rule] = self.by_rule.get(rule, 0) + events
+
+
+class Lander:
+    """The landing loop over one warehouse connection and one event source."""
+
+    def __init__(self, settings: Settings, connection: store.Connection, clock: Clock) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._clock = clock
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._source: EventSource | None = None
+        self._numbers = itertools.count()
+        self._run = uuid.uuid4().hex[:12]
+
+    def run(self, stop: threading.Event, *, seconds: float) -> Totals:
+        """Land until stopped or until the time is over, and give the totals.
+
+        A broker that is away is waited for. Raises CheckFailed when Kafka no longer holds what we have not
+        landed: nothing may be skipped silently.
+        """
+        totals = Totals()
+        deadline = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < deadline:
+            try:
+                source = self._source or self._open()
+                self._source = source
+                self._land_next(source, totals)
+            except landing.ProgressLost as lost:
+                log.warning("progress lost", reason=str(lost))
+                self._reset()
+            except BrokerUnavailable as error:
+                log.warning("broker away, trying again", reason=str(error))
+                self._reset()
+                stop.wait(1)
+        return totals
+
+    def close(self) -> None:
+        self._reset()
+
+    def _open(self) -> EventSource:
+        servers = self._settings.kafka_bootstrap_servers
+        source = EventSource(servers or "", security=self._settings.kafka_security)
+        try:
+            positions = self._claim(source)
+            source.seek(positions)
+        except BaseException:
+            source.close()
+            raise
+        log.info("reading", partitions=len(positions), worker=self._worker)
+        return source
+
+    def _claim(self, source: EventSource) -> Mapping[landing.Partition, int]:
+        return _retrying()(
+            landing.claim, self._connection, self._settings.location, source.bounds(), at=self._clock()
+        )
+
+    def _reset(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _land_next(self, source: EventSource, totals: Totals) -> None:
+        started_at = self._clock()
+        batch = source.poll(
+            max_events=self._settings.batch_max_events,
+            max_bytes=self._settings.batch_max_bytes,
+            max_seconds=self._settings.batch_max_seconds,
+        )
+        if not batch.slices:
+            return
+        begun = time.monotonic()
+        report = _retrying()(
+            landing.land,
+            self._connection,
+            self._settings.location,
+            batch,
+            batch_id=f"{self._run}-{next(self._numbers):06d}",
+            worker=self._worker,
+            started_at=started_at,
+            landed_at=self._clock(),
+        )
+        source.mirror(batch)
+        totals.add(report)
+        log.info(
+            "batch",
+            batch_id=report.batch_id,
+            consumed=report.consumed,
+            landed=report.landed,
+            duplicate=report.duplicate,
+            quarantined=report.quarantined,
+            by_rule=dict(report.by_rule),
+            seconds=round(time.monotonic() - begun, 3),
+        )
+
+
+def _retrying() -> Retrying:
+    """Try a whole transaction again while another writer is in the way; a lost progress is not retried."""
+    return Retrying(
+        retry=retry_if_exception_type(WarehouseConflict),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_attempt(20),
+        before_sleep=before_sleep_log(logging.getLogger("landing"), logging.WARNING),
+        reraise=True,
+    )

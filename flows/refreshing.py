@@ -1,0 +1,68 @@
+"""Recomputing the metrics while events land: the plain loop that `flows.bounded` wraps."""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from warehouse.refresh import refresh_if_changed
+
+from flows.settings import Settings
+from producers.contracts import WarehouseConflict
+from warehouse import store
+
+log = structlog.get_logger("refresh")
+
+
+@dataclass
+class Refreshes:
+    """What a run recomputed."""
+
+    looked: int = 0
+    recomputed: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+    def table(self) -> list[dict[str, Any]]:
+        return [asdict(self)]
+
+
+class Refresher:
+    """Looks for new facts every few seconds and recomputes the metrics when there are some."""
+
+    def __init__(
+        self, settings: Settings, connection: store.Connection, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._clock = clock
+
+    def run(self, stop: threading.Event, seconds: float) -> Refreshes:
+        """Refresh until stopped or until the time is over."""
+        done = Refreshes()
+        deadline = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < deadline:
+            done.looked += 1
+            now = self._clock()
+            try:
+                report = refresh_if_changed(
+                    self._connection, self._settings.location, as_of=now, computed_at=now
+                )
+            except WarehouseConflict as error:
+                log.warning("refresh put off", reason=str(error))
+                report = None
+            if report is not None:
+                done.recomputed += 1
+                done.rows += report.rows
+                done.seconds += report.seconds
+                log.info(
+                    "refresh",
+                    rows=report.rows,
+                    snapshot_id=report.snapshot_id,
+                    seconds=round(report.seconds, 3),
+                )
+            stop.wait(self._settings.refresh_seconds)
+        return done

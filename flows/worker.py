@@ -1,0 +1,127 @@
+"""The worker process: landing and refreshing as looped flow runs, and the report deployment served.
+
+One process, because on a SQLite catalog all writers share a turn, and because a flow run in a process of its
+own costs seconds. Scaled out, `dermastream land` and `dermastream refresh` are processes of their own.
+"""
+
+import datetime as dt
+import signal
+import threading
+
+import structlog
+from producers.publisher import create_topics
+
+from flows import bounded
+from flows.landing import Lander
+from flows.refreshing import Refresher
+from flows.settings import Settings
+from producers.contracts import BrokerUnavailable
+from warehouse import store
+
+log = structlog.get_logger("worker")
+
+FIRST_RUN_SECONDS = 20.0
+"""The first runs are short, so that a newcomer sees finished runs in Prefect soon."""
+
+
+def utc_now() -> dt.datetime:
+    """The wall clock; only entry points may look at it."""
+    return dt.datetime.now(dt.UTC)
+
+
+def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports: bool = True) -> None:
+    """Run the chosen loops until SIGTERM or SIGINT. What ends one loop by an error ends all."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    connection = store.connect(settings.location)
+    store.migrate(connection, settings.location)
+    failures: list[BaseException] = []
+    threads = []
+    if land:
+        create_topics_when_up(settings, stop)
+        lander = Lander(settings, store.cursor(connection), utc_now)
+        threads.append(_thread("landing", lambda s, t: lander.run(s, seconds=t), settings, stop, failures))
+    if refresh:
+        refresher = Refresher(settings, store.cursor(connection), utc_now)
+        threads.append(_thread("refresh", refresher.run, settings, stop, failures))
+    if reports:
+        _serve_reports(settings, stop)
+    stop.wait()
+    for thread in threads:
+        thread.join(timeout=10)
+    if land:
+        lander.close()
+    connection.close()
+    if failures:
+        raise failures[0]
+
+
+def _thread(
+    name: str,
+    work_: bounded.Work,
+    settings: Settings,
+    stop: threading.Event,
+    failures: list[BaseException],
+) -> threading.Thread:
+    def run() -> None:
+        try:
+            bounded.loop(
+                name,
+                work_,
+                stop,
+                seconds=settings.run_seconds,
+                prefect_api_url=settings.prefect_api_url,
+                first_seconds=FIRST_RUN_SECONDS,
+            )
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def create_topics_when_up(settings: Settings, stop: threading.Event) -> None:
+    """Create the topics as soon as the broker answers."""
+    while not stop.is_set():
+        try:
+            create_topics(settings.kafka_bootstrap_servers or "", settings.kafka_security)
+        except BrokerUnavailable as error:
+            log.warning("waiting for the broker", reason=str(error))
+            stop.wait(0.5)
+        else:
+            return
+
+
+def _serve_reports(settings: Settings, stop: threading.Event) -> None:
+    """Serve the weekly report's deployment in the background; try again until Prefect answers."""
+
+    def serve() -> None:
+        import asyncio
+
+        while not stop.is_set():
+            try:
+                asyncio.run(_run_until(stop, settings))
+            except Exception as error:
+                log.warning("cannot serve the report deployment yet", error=type(error).__name__)
+                stop.wait(5)
+
+    threading.Thread(target=serve, name="reports", daemon=True).start()
+
+
+async def _run_until(stop: threading.Event, settings: Settings) -> None:
+    import asyncio
+
+    from prefect.runner import Runner
+
+    from flows.weekly_report import deployment
+
+    runner = Runner(name="dermastream", limit=1, pause_on_shutdown=False)
+    await runner.aadd_deployment(deployment(settings))
+    running = asyncio.create_task(runner.start())
+    while not stop.is_set() and not running.done():
+        await asyncio.sleep(0.25)
+    await runner.astop()
+    await running
