@@ -56,8 +56,15 @@ class Location:
 def cursor(connection: Connection) -> Connection:
     """A second session on the same DuckDB, for another thread: own transaction, same warehouse."""
     session = connection.cursor()
-    session.execute(f"USE {CATALOG}")
+    _settle(session)
     return session
+
+
+def _settle(session: Connection) -> None:
+    """What every session needs and none inherits: UTC, no look-up of Python variables, our catalog."""
+    session.execute("SET TimeZone = 'UTC'")
+    session.execute("SET python_enable_replacements = false")
+    session.execute(f"USE {CATALOG}")
 
 
 def _quote(text: str) -> str:
@@ -115,9 +122,7 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
     except duckdb.Error as error:
         connection.close()
         raise SettingsError(f"cannot open the warehouse {location.catalog}: {_first_line(error)}") from None
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET python_enable_replacements = false")
-    connection.execute(f"USE {CATALOG}")
+    _settle(connection)
     return connection
 
 
@@ -195,10 +200,21 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
 
 
 def snapshot_id(connection: Connection) -> int:
-    """The newest committed snapshot."""
-    row = connection.execute("SELECT max(snapshot_id) FROM ducklake_snapshots(?)", [CATALOG]).fetchone()
+    """The newest committed snapshot; inside a transaction, the one that it reads."""
+    row = connection.execute("SELECT id FROM ducklake_current_snapshot(?)", [CATALOG]).fetchone()
     assert row is not None
     return int(row[0])
+
+
+@contextlib.contextmanager
+def reading(connection: Connection) -> Iterator[int]:
+    """Everything read inside sees one snapshot, whatever others commit meanwhile; gives its id."""
+    connection.execute("BEGIN")
+    try:
+        yield snapshot_id(connection)
+    finally:
+        with contextlib.suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
 
 
 def statement(name: str) -> str:

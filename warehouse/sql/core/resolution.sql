@@ -1,0 +1,28 @@
+-- relation: core.resolution
+-- grain:    the end of one reported sign
+-- inputs:   raw.adverse_event_resolved, core.voided
+-- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
+
+CREATE OR REPLACE VIEW core.resolution AS
+SELECT
+  fact.clinic_id,
+  fact.adverse_event_id,
+  fact.resolved_at,
+  fact.occurred_at
+FROM raw.adverse_event_resolved AS fact
+WHERE NOT EXISTS (
+  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+)
+AND NOT EXISTS (
+  FROM raw.adverse_event_resolved AS correction
+  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
+    AND NOT EXISTS (
+      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
+    )
+)
+QUALIFY row_number() OVER (
+  PARTITION BY fact.clinic_id, fact.adverse_event_id
+  ORDER BY fact.occurred_at DESC, fact.received_at DESC, fact.id DESC, fact.source DESC
+) = 1;
+
+COMMENT ON VIEW core.resolution IS 'Grain: the end of one reported sign, corrections applied.';
