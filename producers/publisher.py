@@ -1,0 +1,316 @@
+"""Sending events to Kafka: topics, an idempotent publisher, and files of events.
+
+A publisher counts an event only when the broker has acknowledged it. After the first delivery error it
+refuses to go on: what came after the lost event must not overtake it.
+"""
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from kafka.partitioner.default import DefaultPartitioner, murmur2
+
+from producers.contracts import (
+    EVENTS,
+    TOPICS,
+    BrokerUnavailable,
+    ContractViolation,
+    Event,
+    SettingsError,
+    Topic,
+    decode,
+    encode,
+    partition_key,
+)
+from producers.contracts.codec import MAX_EVENT_BYTES
+
+MAX_BACKLOG = 20_000
+"""Events in flight before `publish` waits, about 12 MB; kafka-python itself has no bound [A]."""
+DELIVERY_SECONDS = 120
+"""How long an event may take to be acknowledged; a killed broker is back in 15-26 s (measured)."""
+COMPACTION_LAG = timedelta(days=7)
+"""How long the registry keeps every version, so that a late reader still sees the history [A]."""
+
+
+def create_topics(
+    bootstrap: str, security: Mapping[str, Any] | None = None, *, replication_factor: int = 1
+) -> list[str]:
+    """Create those of our topics that are missing and give their names; safe to run again.
+
+    Raises BrokerUnavailable.
+    """
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap,
+            client_id="dermastream-topics",
+            bootstrap_timeout_ms=10_000,
+            request_timeout_ms=30_000,
+            **(security or {}),
+        )
+    except (KafkaError, OSError) as error:
+        raise _unavailable(bootstrap, error) from None
+    try:
+        present = set(admin.list_topics())
+        missing = {t.name: _options(t, replication_factor) for t in TOPICS.values() if t.name not in present}
+        if missing:
+            with suppress(TopicAlreadyExistsError):  # another process was quicker
+                admin.create_topics(missing)
+            admin.wait_for_topics(list(missing))
+    except (KafkaError, OSError) as error:
+        raise _unavailable(bootstrap, error) from None
+    finally:
+        admin.close()
+    return list(missing)
+
+
+def _options(topic: Topic, replication_factor: int) -> dict[str, Any]:
+    configs = {
+        "cleanup.policy": topic.cleanup_policy,
+        "retention.ms": str(int(timedelta(days=topic.retention_days).total_seconds() * 1000)),
+        # The broker's clock decides what is old, so that a year of history is not dropped on arrival.
+        "message.timestamp.type": "LogAppendTime",
+        # A batch arrives unpacked, so a small one cannot unfold into hundreds of megabytes in a reader.
+        "compression.type": "uncompressed",
+        "min.insync.replicas": str(max(1, replication_factor - 1)),
+    }
+    if topic.cleanup_policy == "compact":
+        configs["min.compaction.lag.ms"] = str(int(COMPACTION_LAG.total_seconds() * 1000))
+    return {
+        "num_partitions": topic.partitions,
+        "replication_factor": replication_factor,
+        "configs": configs,
+    }
+
+
+def _unavailable(bootstrap: str, error: BaseException) -> BrokerUnavailable:
+    return BrokerUnavailable(f"Kafka at {bootstrap} did not answer ({type(error).__name__}): is it running?")
+
+
+class _Murmur2Partitioner(DefaultPartitioner):
+    """Kafka's default partition of a key, remembering the hashes: few devices send most events."""
+
+    _hash = staticmethod(functools.lru_cache(maxsize=65_536)(murmur2))
+
+    def partition(
+        self, topic: str, key: Any, serialized_key: Any, value: Any, serialized_value: Any, cluster: Any
+    ) -> int:
+        if serialized_key is None:
+            return super().partition(topic, key, serialized_key, value, serialized_value, cluster)
+        partitions = sorted(cluster.partitions_for_topic(topic))
+        return partitions[(self._hash(serialized_key) & 0x7FFFFFFF) % len(partitions)]
+
+
+class Publisher:
+    """Sends events in order per key, without repeats of its own, and counts the acknowledged ones.
+
+    Use from one thread, as a context manager; leaving it waits for outstanding events.
+    """
+
+    def __init__(self, bootstrap: str, security: Mapping[str, Any] | None = None) -> None:
+        """Connect. Raises BrokerUnavailable."""
+        self._bootstrap = bootstrap
+        self._changed = threading.Condition()
+        self._sent = 0
+        self._acknowledged = 0
+        self._failed = 0
+        self._error: BaseException | None = None
+        self._closed = False
+        try:
+            self._producer = KafkaProducer(
+                bootstrap_servers=bootstrap,
+                client_id="dermastream-publisher",
+                acks="all",
+                enable_idempotence=True,
+                retries=float("inf"),
+                max_in_flight_requests_per_connection=5,
+                delivery_timeout_ms=DELIVERY_SECONDS * 1000,
+                request_timeout_ms=30_000,
+                bootstrap_timeout_ms=10_000,
+                max_block_ms=30_000,
+                batch_size=128 * 1024,
+                linger_ms=20,
+                max_request_size=2**20,
+                compression_type=None,
+                allow_auto_create_topics=False,
+                partitioner=_Murmur2Partitioner(),
+                metrics_enabled=False,
+                **(security or {}),
+            )
+        except (KafkaError, OSError) as error:
+            raise _unavailable(bootstrap, error) from None
+
+    @property
+    def acknowledged(self) -> int:
+        """Events the broker has acknowledged so far."""
+        return self._acknowledged
+
+    @property
+    def backlog(self) -> int:
+        """Events sent and neither acknowledged nor failed yet."""
+        with self._changed:
+            return self._sent - self._acknowledged - self._failed
+
+    def publish(self, event: Event[Any], topic: str | None = None) -> None:
+        """Send one event in its canonical form under its partition key.
+
+        `topic` is needed only for a type that travels on several, such as `event.voided.v1`; the first of
+        them is taken when it is not given. Raises BrokerUnavailable.
+        """
+        name = topic or EVENTS[event.type].topics[0].name
+        self.publish_raw(name, partition_key(event).encode(), encode(event))
+
+    def publish_raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        """Send bytes as they are, valid or not; waits while the backlog is full.
+
+        Raises BrokerUnavailable, or ContractViolation for a value too large for any broker.
+        """
+        self._wait_until(lambda: self._sent - self._acknowledged - self._failed < MAX_BACKLOG)
+        self._raise_error()
+        try:
+            future = self._producer.send(topic, key=key, value=value)
+        except MessageSizeTooLargeError:
+            raise ContractViolation("size.exceeded", "$", "larger than a Kafka request") from None
+        except KafkaError as error:
+            raise BrokerUnavailable(
+                f"cannot send to {topic} at {self._bootstrap} ({type(error).__name__}): "
+                "is the broker running, and are its topics created?"
+            ) from None
+        with self._changed:
+            self._sent += 1
+        future.add_callback(self._on_acknowledged)
+        future.add_errback(self._on_failed)
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until every event sent so far is acknowledged. Raises BrokerUnavailable."""
+        done = self._wait_until(lambda: self._acknowledged == self._sent, timeout)
+        self._raise_error()
+        if not done:
+            raise BrokerUnavailable(
+                f"{self.backlog} events not acknowledged by {self._bootstrap} after {timeout:g} s"
+            )
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Send what is outstanding and let go of the broker; raises BrokerUnavailable if that fails."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.flush(timeout)
+        finally:
+            with suppress(KafkaError):  # what it could not send has been reported above
+                self._producer.close(timeout)
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(BrokerUnavailable):  # the first error is the one to tell
+            self.close()
+
+    def _on_acknowledged(self, _: Any) -> None:
+        with self._changed:
+            self._acknowledged += 1
+            self._changed.notify_all()
+
+    def _on_failed(self, error: BaseException) -> None:
+        with self._changed:
+            self._failed += 1
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def _wait_until(self, holds: Callable[[], bool], timeout: float = DELIVERY_SECONDS) -> bool:
+        """Wait until it holds or delivery has failed; false when neither came in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._error is not None or holds(), timeout)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise BrokerUnavailable(
+                f"an event was not delivered to {self._bootstrap} ({type(self._error).__name__}); "
+                f"{self._acknowledged} were before it"
+            )
+
+
+@dataclass(frozen=True)
+class RefusedLine:
+    """A line of a file that the contracts refuse; carries no value of the event."""
+
+    line: int
+    rule: str
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """What became of a file: events in it, events acknowledged by the broker, lines refused."""
+
+    events: int
+    published: int
+    refused: list[RefusedLine] = field(default_factory=list)
+
+
+def publish_file(path: Path, publisher: Publisher, now: datetime, *, partial: bool = False) -> PublishReport:
+    """Send a file of events, one JSON document a line, after checking every line.
+
+    Nothing is sent if any line is refused, unless `partial`: then the good lines are. Blank lines are
+    passed over. `now` is what the events' clocks are held against.
+    Raises SettingsError for an unreadable file, BrokerUnavailable.
+    """
+    try:
+        with path.open("rb") as file:
+            events, refused = _check(file, now)
+            if refused and not partial:
+                return PublishReport(events, 0, refused)
+            before = publisher.acknowledged
+            file.seek(0)
+            for _, outcome in _judged(file, now):
+                if isinstance(outcome, Event):
+                    publisher.publish(outcome)
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
+    publisher.flush(DELIVERY_SECONDS)
+    return PublishReport(events, publisher.acknowledged - before, refused)
+
+
+def _check(file: BinaryIO, now: datetime) -> tuple[int, list[RefusedLine]]:
+    events, refused = 0, []
+    for line, outcome in _judged(file, now):
+        events += 1
+        if isinstance(outcome, ContractViolation):
+            refused.append(RefusedLine(line, outcome.rule, outcome.path, outcome.detail))
+    return events, refused
+
+
+def _judged(file: BinaryIO, now: datetime) -> Iterator[tuple[int, Event[Any] | ContractViolation]]:
+    """Line number and event, or what is wrong with it, for every line that is not blank."""
+    for line, value in _lines(file):
+        try:
+            if value.strip():
+                yield line, decode(value, now=now)[0]
+        except ContractViolation as violation:
+            yield line, violation
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines without their ends; of one too long only so much that it is refused."""
+    number = 0
+    while line := file.readline(MAX_EVENT_BYTES + 2):
+        number += 1
+        whole = line
+        while line and not line.endswith(b"\n"):
+            line = file.readline(MAX_EVENT_BYTES + 2)
+        yield number, whole.removesuffix(b"\n").removesuffix(b"\r")
