@@ -1,0 +1,95 @@
+"""The archive of issued reports: files that are written once and never changed.
+
+<archive>/<week>/<edition>/<report id>.json   the frozen data, written first: an issue exists once it does
+                                    .html .pdf .csv   rendered from it, so a missing one can be made again
+"""
+
+import dataclasses
+import datetime as dt
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dashboards.report.frozen import freeze
+from dashboards.report.model import ReportData
+from dashboards.report.render_csv import render_csv
+from dashboards.report.render_html import render_html
+from dashboards.report.render_pdf import render_pdf
+from dashboards.report.view import fingerprint
+from dashboards.report.week import IsoWeek
+from producers.contracts.errors import SettingsError
+from warehouse import store
+
+RENDERERS: dict[str, Callable[[ReportData], bytes]] = {
+    "json": ReportData.to_json,
+    "html": render_html,
+    "pdf": render_pdf,
+    "csv": render_csv,
+}
+
+
+def build(
+    connection: store.Connection, *, week: IsoWeek | None, clinic: str | None, archive: Path, now: dt.datetime
+) -> list[Path]:
+    """Issue one edition and give its files: JSON, HTML, PDF, CSV. `week` null: the last completed one.
+
+    Raises SettingsError for a week that is not over, an unknown clinic or an archive we cannot write to,
+    CheckFailed where there are no metrics yet.
+    """
+    week = week or IsoWeek.last_completed(now)
+    if week.end > now:
+        raise SettingsError(f"week {week} is not over: it ends at {week.end:%Y-%m-%d %H:%M} UTC")
+    return issue(archive, freeze(connection, week=week, clinic=clinic, computed_at=now))
+
+
+def issue(archive: Path, data: ReportData) -> list[Path]:
+    """Write `data` as the next revision, unless the newest issue already says the same; give its files."""
+    folder = archive / data.week / data.edition
+    try:
+        with _alone(folder):
+            newest = newest_issue(folder)
+            if newest is not None and fingerprint(newest) == fingerprint(data):
+                data = newest
+            elif newest is not None:
+                data = dataclasses.replace(data, revision=newest.revision + 1)
+            return _complete(folder, data)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write to the report archive {folder}: {error.strerror or error}"
+        ) from None
+
+
+def newest_issue(folder: Path) -> ReportData | None:
+    """The issue with the highest revision in that folder; null where nothing was issued."""
+    issues = [ReportData.from_json(file.read_bytes()) for file in sorted(folder.glob("*.json"))]
+    return max(issues, key=lambda each: each.revision, default=None)
+
+
+def _complete(folder: Path, data: ReportData) -> list[Path]:
+    """Render what is not there yet; everything is rendered before the first file appears."""
+    paths = {kind: folder / f"{data.report_id}.{kind}" for kind in RENDERERS}
+    missing = {kind: RENDERERS[kind](data) for kind, path in paths.items() if not path.exists()}
+    for kind, content in missing.items():
+        _write(paths[kind], content)
+    return list(paths.values())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing, even when the machine stops."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer a folder at a time; the kernel drops the lock when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,32 @@
+"""A report as one self-contained HTML page: no script, no request to anywhere."""
+
+import html
+from pathlib import Path
+
+import jinja2
+
+from dashboards.report.chart import trend_svg
+from dashboards.report.model import ReportData
+from dashboards.report.view import words
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_html(data: ReportData) -> bytes:
+    """UTF-8 HTML; the same data gives the same bytes."""
+    view = words(data)
+    page = _TEMPLATES.get_template("report.html.j2").render(
+        **view, chart=_accessible(trend_svg(data, font="system-ui, sans-serif"), view["trend"]["alt"])
+    )
+    return page.encode()
+
+
+def _accessible(svg: str, alt: str) -> str:
+    """The SVG as one image with a name: its labels are in the table that follows."""
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)

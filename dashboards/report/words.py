@@ -1,0 +1,133 @@
+"""Numbers as people read them: one place, so that HTML, PDF and CSV cannot differ."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from dashboards.report.model import Figure
+
+SMALLEST_SHOWN = 5
+"""Patients or sessions; a figure about fewer is suppressed [assumption: a customary threshold]."""
+
+SUPPRESSED = f"suppressed (n < {SMALLEST_SHOWN})"
+NO_RESULT = "no result"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How one metric is named and printed.
+
+    `counted` names what the denominator counts; `about_people` says whether small cells are suppressed;
+    `scale` turns the stored value into the printed one, `decimals` are printed, `suffix` follows.
+    """
+
+    title: str
+    counted: str
+    explanation: str
+    about_people: bool = True
+    scale: float = 1.0
+    decimals: int = 1
+    suffix: str = ""
+    mean: bool = False
+
+
+METRICS = {
+    "adverse_event_incidence": Wording(
+        "Adverse events per 100 sessions",
+        "sessions with a known outcome",
+        "Sessions with an adverse event beyond the expected reaction, per 100 whose outcome is known.",
+    ),
+    "protocol_improvement": Wording(
+        "Improvement in GAIS grades",
+        "patients assessed",
+        "Mean gain from 'no change' 14 to 90 days after the latest session; higher is better.",
+        decimals=2,
+        mean=True,
+    ),
+    "maintenance_on_time": Wording(
+        "Maintenance on time",
+        "patients due or returned",
+        "Patients whose maintenance session fell 90 to 183 days after the previous session.",
+        scale=100,
+        suffix="%",
+    ),
+    "device_in_calibration": Wording(
+        "Devices in calibration",
+        "devices in service",
+        "Devices calibrated within the last 183 days.",
+        about_people=False,
+        scale=100,
+        suffix="%",
+    ),
+    "follow_up_coverage": Wording(
+        "Follow-up coverage",
+        "sessions at least 14 days old",
+        "Sessions with a completed follow-up; adverse events of the others are unknown, not zero.",
+        scale=100,
+        suffix="%",
+    ),
+}
+
+
+def number(metric_id: str, value: float) -> str:
+    """A value, a limit or a difference of that metric, without a plus sign."""
+    word = METRICS[metric_id]
+    text = f"{value * word.scale:,.{word.decimals}f}"
+    return (text if float(text.replace(",", "")) != 0 else text.removeprefix("-")) + word.suffix
+
+
+def count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def value_text(figure: Figure | None) -> str:
+    """The value, or in words why there is none; never blank and never 0 for the unknown."""
+    if figure is None:
+        return NO_RESULT
+    if figure.suppressed:
+        return SUPPRESSED
+    if figure.value is None:
+        return "not estimable"
+    return number(figure.metric_id, figure.value)
+
+
+def interval_text(figure: Figure | None, *, bare: bool = False) -> str:
+    """`95% interval 1.8 to 5.0`, bare `1.8 to 5.0`; empty where there is none."""
+    if figure is None or not figure.estimated:
+        return ""
+    assert figure.lower is not None
+    assert figure.upper is not None
+    limits = f"{number(figure.metric_id, figure.lower)} to {number(figure.metric_id, figure.upper)}"
+    return limits if bare or figure.level is None else f"{figure.level:.0%} interval {limits}"
+
+
+def ratio_text(figure: Figure | None) -> str:
+    """`12 of 387`, or `n = 45` for a mean; empty where it is suppressed or unknown."""
+    if figure is None or figure.suppressed or figure.denominator is None:
+        return ""
+    if METRICS[figure.metric_id].mean or figure.numerator is None:
+        return f"n = {count(figure.denominator)}"
+    return f"{count(figure.numerator)} of {count(figure.denominator)}"
+
+
+def counts_text(figure: Figure | None) -> str:
+    """`12 of 387 sessions with a known outcome`, or the reason why there is no value."""
+    if figure is None or figure.suppressed:
+        return ""
+    if figure.value is None and figure.reason:
+        return figure.reason
+    return f"{ratio_text(figure)} {METRICS[figure.metric_id].counted}".strip()
+
+
+def in_full(figure: Figure | None, unit: str = "") -> str:
+    """`3.1 per 100 sessions (95% interval 1.8 to 5.0; 12 of 387)`, with `unit` after the value."""
+    if figure is None or not figure.estimated:
+        return value_text(figure)
+    return f"{value_text(figure)}{unit} ({interval_text(figure)}; {ratio_text(figure)})"
+
+
+def moment(at: dt.datetime | None) -> str:
+    return "nothing landed yet" if at is None else f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def day(at: dt.datetime) -> str:
+    return f"{at.astimezone(dt.UTC):%-d %B %Y}"
