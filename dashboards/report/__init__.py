@@ -4,8 +4,8 @@ freeze (warehouse, one snapshot) -> ReportData -> words -> HTML, PDF, CSV -> arc
 """
 
 from dashboards.report.archive import build, issue, newest_issue
-from dashboards.report.frozen import freeze
+from dashboards.report.frozen import editions, freeze
 from dashboards.report.model import ReportData
 from dashboards.report.week import IsoWeek
 
-__all__ = ["IsoWeek", "ReportData", "build", "freeze", "issue", "newest_issue"]
+__all__ = ["IsoWeek", "ReportData", "build", "editions", "freeze", "issue", "newest_issue"]

@@ -3,10 +3,10 @@
 Suppression happens here: what is too small to show is not in the frozen data, so no renderer can leak it.
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboards.report.changes import RULE, SETTLING_DAYS, direction, sentences
@@ -23,11 +23,18 @@ from dashboards.report.week import IsoWeek
 from dashboards.report.words import METRICS, SMALLEST_SHOWN
 from producers.contracts.errors import CheckFailed, SettingsError
 from warehouse import store
+from warehouse.metrics.cards import CARDS
 
 TREND_WEEKS = 12
 
 Key = tuple[str, str, str, str, dt.datetime | None]
 """metric_id, scope, scope_id, period, and for weeks the interval's start."""
+
+
+def editions(connection: store.Connection) -> list[str | None]:
+    """Every edition there is: null for the network, then each clinic by its id, in order of name."""
+    clinics = store.rows(connection, store.statement("report/clinic"), {"clinic": None})
+    return [None, *(clinic["clinic_id"] for clinic in clinics)]
 
 
 def freeze(
@@ -38,7 +45,7 @@ def freeze(
     Every query sees the same snapshot. `computed_at` is the issue's own time; nothing here asks a clock.
     Raises SettingsError for an unknown clinic, CheckFailed where no metric was ever computed.
     """
-    with _one_snapshot(connection) as session:
+    with contextlib.closing(store.cursor(connection)) as session, store.reading(session) as snapshot:
         clinics = store.rows(session, store.statement("report/clinic"), {"clinic": clinic})
         if clinic is not None and not clinics:
             raise SettingsError(f"no clinic {clinic!r} in the warehouse")
@@ -50,7 +57,6 @@ def freeze(
         metrics_at = max(row["computed_at"] for row in results).astimezone(dt.UTC)
         books = store.rows(session, store.statement("report/landing_totals"), {"known_at": metrics_at})[0]
         protocols = [] if clinic else store.rows(session, store.statement("report/protocol"))
-        snapshot = store.snapshot_id(session)
 
     as_of = known["as_of"].astimezone(dt.UTC)
     scope, scope_id = ("network", "network") if clinic is None else ("clinic", clinic)
@@ -85,18 +91,6 @@ def freeze(
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def _one_snapshot(connection: store.Connection) -> Iterator[store.Connection]:
-    """A session of its own in one read transaction: DuckLake pins the snapshot at BEGIN."""
-    session = store.cursor(connection)
-    session.execute("BEGIN")
-    try:
-        yield session
-    finally:
-        session.execute("ROLLBACK")
-        session.close()
 
 
 def _days_of_knowledge(session: store.Connection, week: IsoWeek) -> dict[str, Any]:
@@ -202,12 +196,19 @@ def _tiles(
     scope_id: str,
 ) -> tuple[Tile, ...]:
     last, this = trend[-2:]
-    tiles = [Tile(this.figure, last.figure, this.provisional)] if this.figure else []
+    tiles = []
+    if this.figure is not None:
+        tiles.append(Tile(this.figure, last.figure, _explanation(this.figure), this.provisional))
     for metric_id in METRICS:
         key = (metric_id, scope, scope_id, "year", None)
         if key in now:
-            tiles.append(Tile(now[key], before.get(key), provisional=False))
+            tiles.append(Tile(now[key], before.get(key), _explanation(now[key]), provisional=False))
     return tuple(tiles)
+
+
+def _explanation(figure: Figure) -> str:
+    """The first sentence of the metric's card."""
+    return CARDS[figure.metric_id].description.partition(". ")[0].rstrip(".") + "."
 
 
 def _clinic_rows(

@@ -45,13 +45,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Tile:
-    """One headline: a figure, and the same one week earlier where there is one.
+    """One headline: a figure, the same one week earlier where there is one, and what it is in a sentence.
 
     `provisional`: outcomes of its sessions are still arriving, so it is never called a change.
     """
 
     figure: Figure
     last_week: Figure | None
+    explanation: str
     provisional: bool
 
 

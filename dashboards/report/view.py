@@ -107,7 +107,7 @@ def _tile(tile: Tile) -> dict[str, Any]:
         "interval": interval_text(figure),
         "counts": counts_text(figure),
         "last_week": f"{before}: {in_full(tile.last_week)}",
-        "explanation": word.explanation,
+        "explanation": tile.explanation,
     }
 
 

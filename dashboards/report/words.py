@@ -22,7 +22,6 @@ class Wording:
 
     title: str
     counted: str
-    explanation: str
     about_people: bool = True
     scale: float = 1.0
     decimals: int = 1
@@ -34,26 +33,22 @@ METRICS = {
     "adverse_event_incidence": Wording(
         "Adverse events per 100 sessions",
         "sessions with a known outcome",
-        "Sessions with an adverse event beyond the expected reaction, per 100 whose outcome is known.",
     ),
     "protocol_improvement": Wording(
         "Improvement in GAIS grades",
         "patients assessed",
-        "Mean gain from 'no change' 14 to 90 days after the latest session; higher is better.",
         decimals=2,
         mean=True,
     ),
     "maintenance_on_time": Wording(
         "Maintenance on time",
         "patients due or returned",
-        "Patients whose maintenance session fell 90 to 183 days after the previous session.",
         scale=100,
         suffix="%",
     ),
     "device_in_calibration": Wording(
         "Devices in calibration",
         "devices in service",
-        "Devices calibrated within the last 183 days.",
         about_people=False,
         scale=100,
         suffix="%",
@@ -61,7 +56,6 @@ METRICS = {
     "follow_up_coverage": Wording(
         "Follow-up coverage",
         "sessions at least 14 days old",
-        "Sessions with a completed follow-up; adverse events of the others are unknown, not zero.",
         scale=100,
         suffix="%",
     ),
