@@ -72,7 +72,9 @@ def refresh_if_changed(
 
 
 def _measure(connection: Connection, as_of: dt.datetime) -> pl.DataFrame:
-    """RESULT rows of every card."""
+    """RESULT rows of every card. The three temporary tables end with the caller's transaction."""
+    for shared in ("visit", "followed", "scope"):
+        connection.execute(store.statement(f"metric/{shared}"))
 
     def grain(name: str) -> pl.DataFrame:
         parameters = {"start": as_of - YEAR, "as_of": as_of}

@@ -4,6 +4,12 @@
 -- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
 
 CREATE OR REPLACE VIEW core.clinic AS
+WITH standing AS MATERIALIZED (
+  FROM raw.clinic_registered AS fact
+  WHERE NOT EXISTS (
+    FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+  )
+)
 SELECT
   fact.clinic_id,
   fact.display_name,
@@ -11,16 +17,12 @@ SELECT
   fact.locale,
   fact.opened_on,
   fact.occurred_at
-FROM raw.clinic_registered AS fact
+FROM standing AS fact
 WHERE NOT EXISTS (
-  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
-)
-AND NOT EXISTS (
-  FROM raw.clinic_registered AS correction
-  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
-    AND NOT EXISTS (
-      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
-    )
+  FROM standing AS correction
+  WHERE correction.source = fact.source
+    AND correction.supersedes = fact.id
+    AND correction.supersedes <> correction.id
 )
 QUALIFY row_number() OVER (
   PARTITION BY fact.clinic_id

@@ -4,6 +4,12 @@
 -- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
 
 CREATE OR REPLACE VIEW core.follow_up AS
+WITH standing AS MATERIALIZED (
+  FROM raw.follow_up_completed AS fact
+  WHERE NOT EXISTS (
+    FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+  )
+)
 SELECT
   fact.clinic_id,
   fact.follow_up_id,
@@ -12,16 +18,12 @@ SELECT
   fact.adverse_event_found,
   fact.channel,
   fact.occurred_at
-FROM raw.follow_up_completed AS fact
+FROM standing AS fact
 WHERE NOT EXISTS (
-  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
-)
-AND NOT EXISTS (
-  FROM raw.follow_up_completed AS correction
-  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
-    AND NOT EXISTS (
-      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
-    )
+  FROM standing AS correction
+  WHERE correction.source = fact.source
+    AND correction.supersedes = fact.id
+    AND correction.supersedes <> correction.id
 )
 QUALIFY row_number() OVER (
   PARTITION BY fact.clinic_id, fact.follow_up_id

@@ -4,6 +4,12 @@
 -- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
 
 CREATE OR REPLACE VIEW core.protocol AS
+WITH standing AS MATERIALIZED (
+  FROM raw.protocol_published AS fact
+  WHERE NOT EXISTS (
+    FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+  )
+)
 SELECT
   fact.protocol_id,
   fact.version,
@@ -13,16 +19,12 @@ SELECT
   fact.sessions_planned,
   fact.interval_days,
   fact.occurred_at
-FROM raw.protocol_published AS fact
+FROM standing AS fact
 WHERE NOT EXISTS (
-  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
-)
-AND NOT EXISTS (
-  FROM raw.protocol_published AS correction
-  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
-    AND NOT EXISTS (
-      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
-    )
+  FROM standing AS correction
+  WHERE correction.source = fact.source
+    AND correction.supersedes = fact.id
+    AND correction.supersedes <> correction.id
 )
 QUALIFY row_number() OVER (
   PARTITION BY fact.protocol_id, fact.version

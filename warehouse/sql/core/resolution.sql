@@ -4,21 +4,23 @@
 -- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
 
 CREATE OR REPLACE VIEW core.resolution AS
+WITH standing AS MATERIALIZED (
+  FROM raw.adverse_event_resolved AS fact
+  WHERE NOT EXISTS (
+    FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+  )
+)
 SELECT
   fact.clinic_id,
   fact.adverse_event_id,
   fact.resolved_at,
   fact.occurred_at
-FROM raw.adverse_event_resolved AS fact
+FROM standing AS fact
 WHERE NOT EXISTS (
-  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
-)
-AND NOT EXISTS (
-  FROM raw.adverse_event_resolved AS correction
-  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
-    AND NOT EXISTS (
-      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
-    )
+  FROM standing AS correction
+  WHERE correction.source = fact.source
+    AND correction.supersedes = fact.id
+    AND correction.supersedes <> correction.id
 )
 QUALIFY row_number() OVER (
   PARTITION BY fact.clinic_id, fact.adverse_event_id

@@ -4,6 +4,12 @@
 -- time:     latest truth, by occurred_at, then received_at, then id; a reader cuts at its own as_of
 
 CREATE OR REPLACE VIEW core.session AS
+WITH standing AS MATERIALIZED (
+  FROM raw.session_completed AS fact
+  WHERE NOT EXISTS (
+    FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
+  )
+)
 SELECT
   fact.clinic_id,
   fact.session_id,
@@ -27,16 +33,12 @@ SELECT
   fact.passes,
   fact.contraindication_overridden,
   fact.occurred_at
-FROM raw.session_completed AS fact
+FROM standing AS fact
 WHERE NOT EXISTS (
-  FROM core.voided WHERE voided.source = fact.source AND voided.voided_id = fact.id
-)
-AND NOT EXISTS (
-  FROM raw.session_completed AS correction
-  WHERE correction.source = fact.source AND correction.supersedes = fact.id AND correction.id <> fact.id
-    AND NOT EXISTS (
-      FROM core.voided WHERE voided.source = correction.source AND voided.voided_id = correction.id
-    )
+  FROM standing AS correction
+  WHERE correction.source = fact.source
+    AND correction.supersedes = fact.id
+    AND correction.supersedes <> correction.id
 )
 QUALIFY row_number() OVER (
   PARTITION BY fact.clinic_id, fact.session_id

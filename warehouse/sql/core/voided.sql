@@ -4,13 +4,16 @@
 -- time:     latest truth; the order of arrival does not matter
 
 CREATE OR REPLACE VIEW core.voided AS
+WITH statement AS MATERIALIZED (
+  SELECT source, id, voided_id FROM raw.event_voided
+)
 SELECT DISTINCT
   statement.source,
   statement.voided_id
-FROM raw.event_voided AS statement
+FROM statement
 -- A void entered by mistake can be voided itself; a mistake about that mistake is not followed further.
 WHERE NOT EXISTS (
-  FROM raw.event_voided AS later
+  FROM statement AS later
   WHERE later.source = statement.source AND later.voided_id = statement.id AND later.id <> statement.id
 );
 

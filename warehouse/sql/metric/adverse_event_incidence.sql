@@ -1,14 +1,11 @@
 -- rows for: adverse_event_incidence
 -- grain:    one scope and interval: the year for every scope; each ISO week (Monday 00:00 UTC) that begins inside
 --           it for the network and the clinics; intervals without sessions are there with 0
--- inputs:   core.session, core.follow_up, core.adverse_event, core.scope
+-- inputs:   temp.visit, temp.followed, core.adverse_event, temp.scope
 -- time:     sessions completed in [$start, $as_of); outcomes that occurred before $as_of. The newest week is
 --           unfinished while interval_end > $as_of.
 
-WITH followed AS (
-  SELECT DISTINCT clinic_id, session_id FROM core.follow_up WHERE occurred_at < $as_of
-),
-reported AS (
+WITH reported AS (
   SELECT
     clinic_id,
     session_id,
@@ -24,9 +21,13 @@ known AS (
     session.protocol_id,
     date_trunc('week', session.completed_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week_start,
     coalesce(reported.adverse, false) AS adverse
-  FROM core.session AS session
-  LEFT JOIN followed USING (clinic_id, session_id)
-  LEFT JOIN reported USING (clinic_id, session_id)
+  FROM temp.visit AS session
+  LEFT JOIN temp.followed AS followed
+    ON followed.clinic_id = session.clinic_id
+    AND followed.session_id = session.session_id
+    AND followed.first_at < $as_of
+  LEFT JOIN reported
+    ON reported.clinic_id = session.clinic_id AND reported.session_id = session.session_id
   WHERE session.completed_at >= $start
     AND session.completed_at < $as_of
     AND (followed.session_id IS NOT NULL OR reported.session_id IS NOT NULL)
@@ -55,10 +56,10 @@ week AS (
 ),
 grid AS (
   SELECT scope, scope_id, 'year' AS period, $start AS interval_start, $as_of AS interval_end
-  FROM core.scope
+  FROM temp.scope
   UNION ALL
   SELECT scope, scope_id, 'week', interval_start, interval_start + to_hours(168)
-  FROM core.scope CROSS JOIN week
+  FROM temp.scope CROSS JOIN week
   WHERE scope <> 'protocol'
 )
 SELECT

@@ -1,6 +1,6 @@
 -- rows for: device_in_calibration
 -- grain:    one scope (network, clinic), also those without devices
--- inputs:   core.device, core.calibration, core.scope
+-- inputs:   core.device, core.calibration, temp.scope
 -- time:     devices in service on the day of $as_of; last calibration before $as_of, at most 183 days earlier by
 --           UTC date. The interval is the year that the other metrics use.
 
@@ -37,7 +37,7 @@ SELECT
   $as_of AS interval_end,
   coalesce(devices_in_service, 0) AS devices_in_service,
   coalesce(devices_in_calibration, 0) AS devices_in_calibration
-FROM core.scope
+FROM temp.scope
 LEFT JOIN counted USING (scope, scope_id)
 WHERE scope <> 'protocol'
 ORDER BY ALL

@@ -1,21 +1,20 @@
 -- rows for: follow_up_coverage
 -- grain:    one scope (network, clinic), also those without sessions
--- inputs:   core.session, core.follow_up, core.scope
+-- inputs:   temp.visit, temp.followed, temp.scope
 -- time:     sessions completed in [$start, $as_of) and at least 14 days (336 hours) before $as_of; follow-ups that
 --           occurred before $as_of
 
-WITH followed AS (
-  SELECT DISTINCT clinic_id, session_id FROM core.follow_up WHERE occurred_at < $as_of
-),
-counted AS (
+WITH counted AS (
   SELECT
     CASE WHEN grouping(session.clinic_id) = 0 THEN 'clinic' ELSE 'network' END AS scope,
     coalesce(session.clinic_id, 'network') AS scope_id,
     count(*) AS sessions_due,
     count(followed.session_id) AS sessions_followed_up
-  FROM core.session AS session
-  LEFT JOIN followed
-    ON followed.clinic_id = session.clinic_id AND followed.session_id = session.session_id
+  FROM temp.visit AS session
+  LEFT JOIN temp.followed AS followed
+    ON followed.clinic_id = session.clinic_id
+    AND followed.session_id = session.session_id
+    AND followed.first_at < $as_of
   WHERE session.completed_at >= $start AND session.completed_at <= $as_of - to_hours(336)
   GROUP BY GROUPING SETS ((), (session.clinic_id))
 )
@@ -27,7 +26,7 @@ SELECT
   $as_of AS interval_end,
   coalesce(sessions_due, 0) AS sessions_due,
   coalesce(sessions_followed_up, 0) AS sessions_followed_up
-FROM core.scope
+FROM temp.scope
 LEFT JOIN counted USING (scope, scope_id)
 WHERE scope <> 'protocol'
 ORDER BY ALL

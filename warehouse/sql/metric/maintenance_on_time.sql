@@ -1,6 +1,6 @@
 -- rows for: maintenance_on_time
 -- grain:    one scope (network, clinic), also those without patients
--- inputs:   core.patient_visit, core.scope
+-- inputs:   temp.visit, temp.scope
 -- time:     per patient, the newest maintenance visit that was decided in [$start, $as_of): by returning, or by the
 --           end of the window's last day. Not yet due is not counted. Days are differences of UTC dates.
 
@@ -14,7 +14,7 @@ WITH due AS (
       next_completed_at,
       ((completed_at AT TIME ZONE 'UTC')::DATE + 184)::TIMESTAMP AT TIME ZONE 'UTC'
     ) AS decided_at
-  FROM core.patient_visit
+  FROM temp.visit
   -- A clinic that goes on to maintenance calls the series complete, however short it was.
   WHERE series_completed OR (next_phase = 'maintenance' AND next_completed_at < $as_of)
 ),
@@ -41,7 +41,7 @@ SELECT
   $as_of AS interval_end,
   coalesce(patients_decided, 0) AS patients_decided,
   coalesce(patients_on_time, 0) AS patients_on_time
-FROM core.scope
+FROM temp.scope
 LEFT JOIN counted USING (scope, scope_id)
 WHERE scope <> 'protocol'
 ORDER BY ALL

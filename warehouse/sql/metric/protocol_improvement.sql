@@ -1,12 +1,12 @@
 -- rows for: protocol_improvement
 -- grain:    one patient of a clinic who has a GAIS score 14 to 90 days after the latest session
--- inputs:   core.patient_visit, core.assessment
+-- inputs:   temp.visit, core.assessment
 -- time:     latest session completed in [$start, $as_of); the newest score in its window that occurred before
 --           $as_of, a clinician's before a patient's of the same moment; days are differences of UTC dates
 
 WITH latest AS (
   SELECT clinic_id, patient_key, session_id, protocol_id, completed_at
-  FROM core.patient_visit
+  FROM temp.visit
   WHERE completed_at >= $start
     AND completed_at < $as_of
     AND coalesce(next_completed_at >= $as_of, true)
