@@ -1,0 +1,12 @@
+"""A seeded network of clinics that states what real ones would: history first, then live.
+
+    world ──► clinic days ──► patients, outcomes, telemetry ─┐
+      └────── registry ──────────────────────────────────────┼─► stream ─► runner ─► publisher
+                                     malformed events ───────┘
+
+The same seed, start and options give the same events, byte for byte.
+"""
+
+from producers.simulator.runner import Manifest, Scenario, SimulatorOptions, load_manifest, run
+
+__all__ = ["Manifest", "Scenario", "SimulatorOptions", "load_manifest", "run"]

@@ -1,0 +1,254 @@
+"""One clinic, day after day: who comes, who treats whom with what, and what is stated about it.
+
+The randomness of a day depends on the seed, the clinic and the date alone. What is carried from day to day
+is small: booked patients, future events, the state of the devices.
+"""
+
+import datetime as dt
+import heapq
+import itertools
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from producers.contracts.events import SESSIONS, TELEMETRY, DeviceCalibrated, EventVoided, SessionCompleted
+from producers.simulator.items import Item, instant, item
+from producers.simulator.outcomes import Treated, outcomes
+from producers.simulator.patients import Patient, misses, new_patient, next_visit, rebooked
+from producers.simulator.telemetry import Needling, Pen, device_day
+from producers.simulator.world import Clinic, World, rng_for
+
+SLOT_SECONDS = 3600
+"""A room is booked by the hour; a session takes 30-60 min [S]."""
+_MINUTE = 60
+
+
+def clinic_items(world: World, clinic: Clinic, *, telemetry_from: int, after: int = 0) -> Iterator[Item]:
+    """Everything a clinic states from its first full local day on, in the stream's order, without end.
+
+    Telemetry begins at the second `telemetry_from`. Frames before the second `after` are not made; of the
+    rest every item comes, whatever `after`.
+    """
+    return _ClinicDays(world, clinic, telemetry_from, after).items()
+
+
+@dataclass(frozen=True)
+class _Slot:
+    second: int
+    room: int
+
+
+class _ClinicDays:
+    def __init__(self, world: World, clinic: Clinic, telemetry_from: int, after: int) -> None:
+        self._world = world
+        self._parameters = world.parameters
+        self._clinic = clinic
+        self._telemetry_from = telemetry_from
+        self._after = after
+        self._booked: defaultdict[dt.date, list[Patient]] = defaultdict(list)
+        self._future: list[Item] = []
+        self._pens = [Pen(device, int(world.start.timestamp())) for device in clinic.devices]
+        self._calibration_due: dict[str, dt.date] = {}
+        self._calibrations = itertools.count(1)
+        self._patients = itertools.count(1)
+        self._sessions = itertools.count(1)
+
+    def items(self) -> Iterator[Item]:
+        """See `clinic_items`."""
+        day = self._world.start.astimezone(self._clinic.zone).date()
+        while True:
+            day += dt.timedelta(days=1)
+            frames = self._work(day) if self._clinic.is_open_on(day) else []
+            yield from heapq.merge(self._due(self._clinic.second(day + dt.timedelta(days=1))), *frames)
+
+    def _due(self, before: int) -> list[Item]:
+        due = []
+        while self._future and self._future[0][0] < before:
+            due.append(heapq.heappop(self._future))
+        return due
+
+    def _later(self, made: Item) -> None:
+        heapq.heappush(self._future, made)
+
+    def _work(self, day: dt.date) -> list[Iterator[Item]]:
+        """A working day: its events go to the future ones, the devices' frames are given."""
+        rng = rng_for(self._world.seed, self._clinic.number, day.toordinal())
+        hours = (
+            self._clinic.second(day, self._clinic.opens_hour),
+            self._clinic.second(day, self._clinic.closes_hour),
+        )
+        self._calibrate(day, hours[0], rng)
+        needlings: list[list[Needling]] = [[] for _ in self._pens]
+        staff = rng.sample(self._clinic.operators, len(self._pens))
+        for slot, patient in self._appointments(day, hours, rng):
+            needlings[slot.room].append(self._treat(day, slot, patient, staff, rng))
+        return self._frames(day, hours, needlings)
+
+    # ── who comes ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _appointments(
+        self, day: dt.date, hours: tuple[int, int], rng: random.Random
+    ) -> list[tuple[_Slot, Patient]]:
+        present = [patient for patient in self._booked.pop(day, []) if self._shows_up(patient, day, rng)]
+        for _ in range(_poisson(self._clinic.new_patients_per_open_day, rng)):
+            present.append(new_patient(self._clinic, next(self._patients), rng, self._parameters))
+        slots = [
+            _Slot(second, room)
+            for second in range(hours[0], hours[1] - SLOT_SECONDS + 1, SLOT_SECONDS)
+            for room in range(len(self._pens))
+        ]
+        for patient in present[len(slots) :]:  # no room left: first thing next working day
+            self._book(patient, day + dt.timedelta(days=1))
+        present = present[: len(slots)]
+        chosen = sorted(rng.sample(range(len(slots)), len(present)))
+        return [(slots[index], patient) for index, patient in zip(chosen, present, strict=True)]
+
+    def _shows_up(self, patient: Patient, day: dt.date, rng: random.Random) -> bool:
+        if not misses(patient, rng, self._parameters):
+            return True
+        instead = rebooked(day, rng, self._parameters)
+        if instead is not None:
+            self._book(patient, instead)
+        return False
+
+    def _book(self, patient: Patient, wish: dt.date) -> dt.date:
+        day = self._clinic.next_open(wish)
+        self._booked[day].append(patient)
+        return day
+
+    # ── a session ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _treat(
+        self,
+        day: dt.date,
+        slot: _Slot,
+        patient: Patient,
+        staff: list,
+        rng: random.Random,
+    ) -> Needling:
+        parameters, operator, pen = self._parameters, staff[slot.room], self._pens[slot.room]
+        started = slot.second + int(rng.uniform(*parameters.numbing_minutes) * _MINUTE)
+        ended = started + int(rng.uniform(*parameters.needling_minutes) * _MINUTE)
+        completed = ended + int(rng.uniform(*parameters.soothing_minutes) * _MINUTE)
+        number = next(self._sessions)
+        protocol = patient.protocol.published
+        phase = patient.phase
+        data = SessionCompleted(
+            session_id=f"s-{self._clinic.clinic_id}-{number}",
+            patient_key=patient.key,
+            operator_id=operator.operator_id,
+            device_id=pen.device.device_id,
+            protocol_id=protocol.protocol_id,
+            protocol_version=protocol.version,
+            cartridge_lot=f"L{self._clinic.number:02d}-{number // parameters.cartridges_per_lot + 1:04d}",
+            cartridge_serial=f"C{self._clinic.number:02d}-{number:07d}",
+            indication=patient.indication,
+            area=patient.area,
+            skin_type=patient.skin_type,
+            age_band=patient.age_band,
+            phase=phase,
+            session_number=min(200, patient.sessions + 1),
+            started_at=instant(started),
+            completed_at=instant(completed),
+            depth_mm=patient.depth_mm,
+            stroke_rate_per_min=protocol.stroke_rate_per_min,
+            passes=rng.randint(*map(int, parameters.passes)),
+            contraindication_overridden=rng.random() < parameters.contraindication_overridden,
+        )
+        self._state(data, completed, rng)
+        patient.sessions += 1
+        wish = next_visit(patient, day, rng, parameters)
+        next_day = None if wish is None else self._book(patient, wish)
+        treated = Treated(
+            clinic=self._clinic,
+            operator=operator,
+            patient=patient,
+            session_id=data.session_id,
+            completed=completed,
+            depth_mm=data.depth_mm,
+            contraindication_overridden=data.contraindication_overridden,
+            series_complete=phase == "series" and patient.sessions == protocol.sessions_planned,
+            next_visit=None if next_day is None else self._clinic.second(next_day),
+        )
+        for made in outcomes(treated, rng, parameters):
+            self._later(made)
+        return Needling(data.session_id, started, ended, data.depth_mm, data.stroke_rate_per_min)
+
+    def _state(self, data: SessionCompleted, completed: int, rng: random.Random) -> None:
+        """The session's event, and now and then a slip at the front desk that is put right."""
+        event_id, type_ = f"{data.session_id}-completed", "session.completed.v1"
+        source, number, topic = self._clinic.source, self._clinic.number, SESSIONS.name
+        self._later(item(source, number, completed, event_id, topic, type_, data))
+        slip, delay = rng.random(), rng.randint(120, 7200)
+        if slip < self._parameters.session_entered_twice:
+            twice = msgspec.structs.replace(data, session_id=f"{data.session_id}-again")
+            twice_id = f"{twice.session_id}-completed"
+            self._later(item(source, number, completed + 60, twice_id, topic, type_, twice))
+            void = EventVoided(voided_id=twice_id, reason="duplicate-entry")
+            at = completed + 60 + delay
+            self._later(item(source, number, at, f"{twice_id}-voided", topic, "event.voided.v1", void))
+        elif slip > 1 - self._parameters.session_corrected:
+            right = msgspec.structs.replace(data, passes=data.passes + 1)
+            corrected_id = f"{event_id}-c1"
+            self._later(item(source, number, completed + delay, corrected_id, topic, type_, right, event_id))
+
+    # ── devices ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _calibrate(self, day: dt.date, opening: int, rng: random.Random) -> None:
+        """Calibrate what is due before the first patient; every device on its first day in the network."""
+        for index, pen in enumerate(self._pens):
+            device_id = pen.device.device_id
+            due = self._calibration_due.get(device_id)
+            if due is not None and day < due:
+                continue
+            days = rng.uniform(*self._clinic.calibration_days)
+            if due is None:  # spread the devices of a network that joined on one day
+                days *= rng.uniform(0.2, 1)
+            self._calibration_due[device_id] = day + dt.timedelta(days=round(days))
+            second = opening + 300 * index
+            found = round(pen.depth_error_mm(second, self._parameters), 3)
+            pen.calibrated_at = second
+            data = DeviceCalibrated(device_id=device_id, depth_error_mm=found)
+            event_id = f"c-{device_id}-{next(self._calibrations)}"
+            self._later(
+                item(
+                    self._clinic.source,
+                    self._clinic.number,
+                    second,
+                    event_id,
+                    TELEMETRY.name,
+                    "device.calibrated.v1",
+                    data,
+                )
+            )
+
+    def _frames(
+        self, day: dt.date, hours: tuple[int, int], needlings: list[list[Needling]]
+    ) -> list[Iterator[Item]]:
+        if hours[0] < self._telemetry_from:
+            return []
+        return [
+            device_day(
+                self._clinic,
+                pen,
+                needlings[index],
+                hours,
+                (self._world.seed, self._clinic.number, day.toordinal(), index),
+                self._parameters,
+                after=self._after,
+            )
+            for index, pen in enumerate(self._pens)
+        ]
+
+
+def _poisson(mean: float, rng: random.Random) -> int:
+    """A Poisson draw by multiplying uniforms, good for small means [Knuth, TAOCP 2, 3.4.1]."""
+    limit, product, count = math.exp(-mean), rng.random(), 0
+    while product > limit:
+        product *= rng.random()
+        count += 1
+    return count

@@ -1,0 +1,146 @@
+"""Planted bad events: one of each way in which an event can be wrong, in turn, spread over time and topics.
+
+Each is refused by the codec under the rule named here, whenever it is received.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from producers.contracts.events import OUTCOMES, REGISTRY, SESSIONS, TELEMETRY
+from producers.simulator.items import Item, Malformed, instant
+from producers.simulator.world import Clinic, World, rng_for
+
+NUMBER = 1_000_000
+"""Place of malformed events among the events of the same second: after every clinic's."""
+
+Bytes = Callable[[dict[str, Any]], bytes]
+_PATIENT = "0" * 32
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way to be wrong: how to spoil a good event, and the rule that refuses it."""
+
+    kind: str
+    rule: str
+    base: str
+    spoil: Callable[[dict[str, Any]], bytes | None]
+    topic: str | None = None
+    """Where it is sent instead of where the event belongs."""
+    key: str | None = None
+    """Sent instead of the event's key."""
+
+
+def _json(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def _with(**changes: Any) -> Bytes:
+    return lambda event: _json({**event, **changes})
+
+
+def _with_data(**changes: Any) -> Bytes:
+    return lambda event: _json({**event, "data": {**event["data"], **changes}})
+
+
+def _replaced(old: bytes, new: bytes) -> Bytes:
+    return lambda event: _json(event).replace(old, new, 1)
+
+
+def _naive(event: dict[str, Any]) -> bytes:
+    return _json({**event, "time": event["time"].removesuffix("Z")})
+
+
+FAULTS = (
+    Fault("truncated", "json.invalid", "session", lambda event: _json(event)[:-20]),
+    Fault("nan", "json.invalid", "calibration", _with_data(depth_error_mm=float("nan"))),
+    Fault(
+        "duplicate-key",
+        "json.duplicate-key",
+        "follow-up",
+        _replaced(b'"data":{', b'"data":{"channel":"app",'),
+    ),
+    Fault("unknown-field", "field.unknown", "follow-up", _with_data(remark="called twice")),
+    Fault("unknown-version", "type.unknown", "session", _with(type="session.completed.v99")),
+    Fault("unknown-value", "field.invalid", "operator", _with_data(role="astronaut")),
+    Fault("future-clock", "clock.future", "calibration", _with(time="2099-01-01T00:00:00Z")),
+    Fault("key-mismatch", "key.mismatch", "follow-up", _with(), key="somebody-else"),
+    Fault("naive-time", "field.invalid", "session", _naive),
+    Fault("no-value", "value.missing", "session", lambda event: None),
+    Fault("out-of-range", "field.invalid", "calibration", _with_data(depth_error_mm=25.0)),
+    Fault("wrong-topic", "topic.wrong", "follow-up", _with(), topic=SESSIONS.name),
+)
+"""In the order in which they are planted."""
+
+_BASES: dict[str, tuple[str, str]] = {
+    "session": (SESSIONS.name, "session.completed.v1"),
+    "calibration": (TELEMETRY.name, "device.calibrated.v1"),
+    "follow-up": (OUTCOMES.name, "follow-up.completed.v1"),
+    "operator": (REGISTRY.name, "operator.registered.v1"),
+}
+
+
+def malformed(world: World, *, count: int, start: int, end: int) -> Iterator[Item]:
+    """That many malformed events at even, jittered intervals of [start, end), seconds since 1970."""
+    rng = rng_for(world.seed, "faults")
+    for index in range(count):
+        fault, clinic = FAULTS[index % len(FAULTS)], world.clinics[index % len(world.clinics)]
+        second = start + int((index + rng.random()) * (end - start) / count)
+        event_id = f"bad-{index + 1:05d}"
+        topic, type_ = _BASES[fault.base]
+        key, data = _good(fault.base, clinic, event_id, second)
+        event = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": clinic.source,
+            "type": type_,
+            "time": _zulu(second),
+            "data": data,
+        }
+        made = Malformed(fault.kind, f"{clinic.clinic_id}/{fault.key or key}".encode(), fault.spoil(event))
+        yield second, NUMBER, event_id, fault.topic or topic, made
+
+
+def _zulu(second: int) -> str:
+    return instant(second).isoformat().replace("+00:00", "Z")
+
+
+def _good(base: str, clinic: Clinic, event_id: str, second: int) -> tuple[str, dict[str, Any]]:
+    """Key within the clinic, and data that the contract would accept."""
+    device_id = clinic.devices[0].device_id
+    if base == "calibration":
+        return device_id, {"device_id": device_id, "depth_error_mm": 0.01}
+    if base == "operator":
+        return f"operator_registered/{event_id}", {"operator_id": event_id, "role": "nurse"}
+    if base == "follow-up":
+        return _PATIENT, {
+            "follow_up_id": event_id,
+            "session_id": event_id,
+            "patient_key": _PATIENT,
+            "adverse_event_found": False,
+            "channel": "phone",
+        }
+    return event_id, {
+        "session_id": event_id,
+        "patient_key": _PATIENT,
+        "operator_id": clinic.operators[0].operator_id,
+        "device_id": device_id,
+        "protocol_id": "fine-line",
+        "protocol_version": 1,
+        "cartridge_lot": "L00-0000",
+        "cartridge_serial": event_id,
+        "indication": "wrinkles",
+        "area": "face",
+        "skin_type": 3,
+        "age_band": "40-49",
+        "phase": "series",
+        "session_number": 1,
+        "started_at": _zulu(second - 1500),
+        "completed_at": _zulu(second),
+        "depth_mm": 1.0,
+        "stroke_rate_per_min": 8000.0,
+        "passes": 4,
+        "contraindication_overridden": False,
+    }

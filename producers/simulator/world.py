@@ -1,0 +1,321 @@
+"""The simulated network: its clinics, their people, devices and habits, and the protocols they share.
+
+Every trait is drawn from the seed and the clinic's number alone, so that a clinic stays the same when
+others join. Names are our own making.
+"""
+
+import datetime as dt
+import hashlib
+import math
+import random
+import zoneinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from producers.contracts.events import (
+    REGISTRY,
+    Area,
+    ClinicRegistered,
+    Data,
+    DeviceRegistered,
+    Indication,
+    OperatorRegistered,
+    ProtocolPublished,
+)
+from producers.simulator.items import Item, item
+from producers.simulator.parameters import Pair, Parameters
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol and the concerns it is used for."""
+
+    published: ProtocolPublished
+    indications: tuple[tuple[Indication, Area], ...]
+    share: float
+    """Of new patients [A]."""
+    skin_tilt: float
+    """How much darker skin is over-represented among its patients; see `tilted` [A]."""
+
+
+def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: float) -> ProtocolPublished:
+    """A series of 3 sessions at the median interval of 4 to 6 weeks [S]; depth and rate in [L]'s ranges."""
+    return ProtocolPublished(
+        protocol_id=protocol_id,
+        version=1,
+        indication=indication,
+        depth_mm=depth_mm,
+        stroke_rate_per_min=rate,
+        sessions_planned=3,
+        interval_days=35,
+    )
+
+
+PROTOCOLS = (
+    Protocol(
+        _protocol("scar-renewal", "acne-scars", 1.5, 7500.0),
+        (("acne-scars", "face"), ("acne-scars", "face"), ("surgical-scars", "neck")),
+        0.34,
+        0.1,
+    ),
+    Protocol(
+        _protocol("fine-line", "wrinkles", 1.0, 8000.0),
+        (("wrinkles", "face"), ("texture", "face"), ("pores", "face"), ("photodamage", "decolletage")),
+        0.36,
+        -0.2,
+    ),
+    Protocol(
+        _protocol("tone-even", "hyperpigmentation", 0.5, 7000.0), (("hyperpigmentation", "face"),), 0.17, 0.4
+    ),
+    Protocol(
+        _protocol("stretch-repair", "stretch-marks", 2.0, 6500.0),
+        (("stretch-marks", "stomach"), ("stretch-marks", "thighs")),
+        0.13,
+        0.0,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person who treats."""
+
+    operator_id: str
+    role: Literal["physician", "nurse", "aesthetician"]
+    gain: float
+    """Added to the effect, GAIS grades."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A pen."""
+
+    device_id: str
+    registered: DeviceRegistered
+    depth_error_mm: float
+    """True depth minus set depth just after a calibration."""
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """A clinic with its habits."""
+
+    number: int
+    clinic_id: str
+    registered: ClinicRegistered
+    zone: zoneinfo.ZoneInfo
+    opens_hour: int
+    closes_hour: int
+    weekdays: frozenset[int]
+    new_patients_per_open_day: float
+    skin_tilt: float
+    follow_up: float
+    reported_by_patient: float
+    calibration_days: Pair
+    gain: float
+    patient_secret: bytes
+    operators: tuple[Operator, ...]
+    devices: tuple[Device, ...]
+
+    @property
+    def source(self) -> str:
+        """CloudEvents source of its events."""
+        return f"/clinics/{self.clinic_id}"
+
+    def patient_key(self, number: int) -> str:
+        """Keyed hash of a patient's number; keys of two clinics do not link."""
+        return hashlib.blake2b(str(number).encode(), key=self.patient_secret, digest_size=16).hexdigest()
+
+    def is_open_on(self, day: dt.date) -> bool:
+        """Whether it works on that local day."""
+        return day.weekday() in self.weekdays
+
+    def next_open(self, day: dt.date) -> dt.date:
+        """That local day, or the first working day after it."""
+        while not self.is_open_on(day):
+            day += dt.timedelta(days=1)
+        return day
+
+    def second(self, day: dt.date, hour: int = 0) -> int:
+        """Second since 1970 of a local hour."""
+        return int(dt.datetime(day.year, day.month, day.day, hour, tzinfo=self.zone).timestamp())
+
+    def working_second(self, earliest: float, rng: random.Random) -> int:
+        """A moment in opening hours, on the local day of `earliest` or the next working day after it.
+
+        Never before `earliest`.
+        """
+        local = dt.datetime.fromtimestamp(earliest, self.zone).date()
+        day = self.next_open(local)
+        opens, closes = self.second(day, self.opens_hour), self.second(day, self.closes_hour)
+        draw = rng.random()
+        if earliest >= closes:
+            day = self.next_open(local + dt.timedelta(days=1))
+            opens, closes = self.second(day, self.opens_hour), self.second(day, self.closes_hour)
+        first = max(opens, math.ceil(earliest))
+        return first + int(draw * (closes - first))
+
+
+@dataclass(frozen=True)
+class World:
+    """A whole network."""
+
+    seed: int
+    start: dt.datetime
+    parameters: Parameters
+    clinics: tuple[Clinic, ...]
+
+
+@dataclass(frozen=True)
+class _Template:
+    clinic_id: str
+    display_name: str
+    time_zone: str
+    locale: str
+    opens_hour: int
+    closes_hour: int
+    weekdays: str  # 0 Monday … 6 Sunday
+    skin_tilt: float
+
+
+_DAILY, _MONDAY_TO_SATURDAY = "0123456", "012345"
+# The first four work every day, and their hours cover the clock: some clinic is always open.
+_TEMPLATES = (
+    _Template("harbour-light", "Harbour Light Skin Clinic", "Europe/London", "en-GB", 10, 20, _DAILY, -0.1),
+    _Template(
+        "pacific-crest", "Pacific Crest Aesthetics", "America/Los_Angeles", "en-US", 10, 20, _DAILY, 0.0
+    ),
+    _Template("hoshi-hada", "Hoshi Hada Clinic", "Asia/Tokyo", "ja-JP", 10, 20, _DAILY, 0.0),
+    _Template("palm-gate", "Palm Gate Dermal Studio", "Asia/Dubai", "en-AE", 10, 20, _DAILY, 0.4),
+    _Template(
+        "lindenhof", "Hautstudio Lindenhof", "Europe/Berlin", "de-DE", 9, 18, _MONDAY_TO_SATURDAY, -0.2
+    ),
+    _Template("rue-claire", "Atelier Rue Claire", "Europe/Paris", "fr-FR", 9, 19, "12345", -0.1),
+    _Template("north-lake", "North Lake Skin Studio", "America/Chicago", "en-US", 9, 18, "01234", 0.0),
+    _Template(
+        "ipe-amarelo", "Clínica Ipê Amarelo", "America/Sao_Paulo", "pt-BR", 9, 19, _MONDAY_TO_SATURDAY, 0.4
+    ),
+    _Template(
+        "southern-fern", "Southern Fern Skin", "Pacific/Auckland", "en-NZ", 9, 18, _MONDAY_TO_SATURDAY, -0.1
+    ),
+    _Template(
+        "saffron-court", "Saffron Court Clinic", "Asia/Kolkata", "en-IN", 10, 19, _MONDAY_TO_SATURDAY, 0.6
+    ),
+    _Template(
+        "table-bay", "Table Bay Dermal Care", "Africa/Johannesburg", "en-ZA", 9, 18, _MONDAY_TO_SATURDAY, 0.5
+    ),
+    _Template("maple-row", "Maple Row Medspa", "America/Toronto", "en-CA", 9, 19, _MONDAY_TO_SATURDAY, 0.0),
+)
+
+_MODELS = (("pen-a1", "0200100000101"), ("pen-b2", "0200100000202"))
+"""Models and the first 13 digits of their device identifiers, in the range kept for use in house."""
+
+
+def build_world(seed: int, clinics: int, start: dt.datetime, parameters: Parameters | None = None) -> World:
+    """The network of that seed; `start` only dates what happened before the simulation."""
+    chosen = parameters or Parameters()
+    return World(seed, start, chosen, tuple(_clinic(seed, n, start, chosen) for n in range(clinics)))
+
+
+def rng_for(seed: int, *parts: object) -> random.Random:
+    """Randomness of its own for each part of the world, the same in every process."""
+    return random.Random("/".join(map(str, (seed, *parts))))
+
+
+def tilted(shares: tuple[float, ...], tilt: float) -> list[float]:
+    """Weights of skin types I-VI with the darker ones made more frequent by e^tilt a step from III."""
+    return [share * math.exp(tilt * (index - 2)) for index, share in enumerate(shares)]
+
+
+def _clinic(seed: int, number: int, start: dt.datetime, parameters: Parameters) -> Clinic:
+    rng = rng_for(seed, "clinic", number)
+    template = _TEMPLATES[number % len(_TEMPLATES)]
+    generation = number // len(_TEMPLATES) + 1
+    clinic_id = template.clinic_id if generation == 1 else f"{template.clinic_id}-{generation}"
+    name = template.display_name if generation == 1 else f"{template.display_name} {generation}"
+    opened_on = start.date() - dt.timedelta(days=rng.randint(400, 4000))
+    rooms = rng.randint(2, 3)
+    late = rng.random() < parameters.late_clinics
+    return Clinic(
+        number=number,
+        clinic_id=clinic_id,
+        registered=ClinicRegistered(
+            display_name=name,
+            time_zone=template.time_zone,
+            locale=template.locale,
+            opened_on=opened_on,
+        ),
+        zone=zoneinfo.ZoneInfo(template.time_zone),
+        opens_hour=template.opens_hour,
+        closes_hour=template.closes_hour,
+        weekdays=frozenset(map(int, template.weekdays)),
+        new_patients_per_open_day=parameters.new_patients_per_open_day
+        * math.exp(rng.gauss(0, parameters.clinic_size_sd_log)),
+        skin_tilt=template.skin_tilt,
+        follow_up=rng.uniform(*parameters.follow_up),
+        reported_by_patient=rng.uniform(*parameters.reported_by_patient),
+        calibration_days=parameters.calibration_days_late if late else parameters.calibration_days,
+        gain=rng.gauss(0, parameters.gain_sd_clinic),
+        patient_secret=hashlib.blake2b(f"{seed}/patients/{number}".encode(), digest_size=32).digest(),
+        operators=tuple(
+            Operator(
+                operator_id=f"{clinic_id}-op{index + 1}",
+                role=rng.choice(("physician", "nurse", "aesthetician", "aesthetician")),
+                gain=rng.gauss(0, parameters.gain_sd_operator),
+            )
+            for index in range(rooms + rng.randint(0, 2))
+        ),
+        devices=tuple(_device(rng, clinic_id, index, opened_on, start, parameters) for index in range(rooms)),
+    )
+
+
+def _device(
+    rng: random.Random,
+    clinic_id: str,
+    index: int,
+    opened_on: dt.date,
+    start: dt.datetime,
+    parameters: Parameters,
+) -> Device:
+    model, digits = rng.choice(_MODELS)
+    device_id = f"{clinic_id}-d{index + 1}"
+    age_days = rng.randint(0, min(900, (start.date() - opened_on).days))
+    return Device(
+        device_id=device_id,
+        registered=DeviceRegistered(
+            device_id=device_id,
+            model=model,
+            udi_di=digits + _gtin_check_digit(digits),
+            serial=f"SN{rng.randrange(10**8):08d}",
+            firmware=rng.choice(("3.1.0", "3.2.1")),
+            in_service_on=start.date() - dt.timedelta(days=age_days),
+        ),
+        depth_error_mm=rng.gauss(0, parameters.depth_error_sd_mm),
+    )
+
+
+def _gtin_check_digit(digits: str) -> str:
+    """Last digit of a GTIN-14: the weighted sum (3, 1, 3, …) comes to a multiple of ten [GS1]."""
+    total = sum(int(digit) * (3 if index % 2 == 0 else 1) for index, digit in enumerate(digits))
+    return str(-total % 10)
+
+
+def registry(world: World) -> Iterator[Item]:
+    """Everything the network states about itself at its start; protocols come from the first clinic."""
+    second = int(world.start.timestamp())
+    for clinic in world.clinics:
+        stated: list[tuple[str, str, Data]] = [("clinic", "clinic.registered.v1", clinic.registered)]
+        stated += [(d.device_id, "device.registered.v1", d.registered) for d in clinic.devices]
+        stated += [
+            (
+                o.operator_id,
+                "operator.registered.v1",
+                OperatorRegistered(operator_id=o.operator_id, role=o.role),
+            )
+            for o in clinic.operators
+        ]
+        if clinic.number == 0:
+            stated += [(p.published.protocol_id, "protocol.published.v1", p.published) for p in PROTOCOLS]
+        for subject, type_, data in stated:
+            yield item(clinic.source, clinic.number, second, f"r-{subject}-1", REGISTRY.name, type_, data)
