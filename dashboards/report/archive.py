@@ -50,9 +50,10 @@ def issue(archive: Path, data: ReportData) -> list[Path]:
     try:
         with _alone(folder):
             newest = newest_issue(folder)
-            if newest is not None and fingerprint(newest) == fingerprint(data):
-                data = newest
-            elif newest is not None:
+            if newest is not None:
+                paths = _complete(folder, newest)
+                if fingerprint(newest) == fingerprint(data):
+                    return paths
                 data = dataclasses.replace(data, revision=newest.revision + 1)
             return _complete(folder, data)
     except OSError as error:
