@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_issues_every_edition_and_lists_it(home: Path):
-    """One run issues the network's and each clinic's edition; its artifact says what was issued and what not."""
+    """One run issues the network's and each clinic's edition; its artifact says which and which not."""
     files = [Path(name) for name in weekly_report(week=WEEK.label, home=str(home))]
     assert {file.parent.name for file in files} == {"network", "clinic-north", "clinic-harbour"}
     assert len(files) == 12
