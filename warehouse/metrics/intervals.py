@@ -76,9 +76,6 @@ def mean_t(means: pl.Series, standard_deviations: pl.Series, sizes: pl.Series, *
     enough = n >= 2
     size = np.where(enough, n, 2)
     mean = means.fill_null(0.0).to_numpy()
-    half = (
-        stats.t.ppf(1 - _tail(level), size - 1)
-        * standard_deviations.fill_null(0.0).to_numpy()
-        / np.sqrt(size)
-    )
+    error = standard_deviations.fill_null(0.0).to_numpy() / np.sqrt(size)
+    half = stats.t.ppf(1 - _tail(level), size - 1) * error
     return _limits(mean - half, mean + half, enough)
