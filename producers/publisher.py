@@ -202,11 +202,13 @@ class Publisher:
         if self._closed:
             return
         self._closed = True
+        patience = 0.0
         try:
             self.flush(timeout)
+            patience = timeout
         finally:
             with suppress(KafkaError):  # what it could not send has been reported above
-                self._producer.close(timeout)
+                self._producer.close(patience)
 
     def __enter__(self) -> "Publisher":
         return self
@@ -217,8 +219,8 @@ class Publisher:
         if kind is None:
             self.close()
             return
-        with suppress(BrokerUnavailable):  # the first error is the one to tell
-            self.close()
+        with suppress(BrokerUnavailable):  # the first error is the one to tell, and soon
+            self.close(1.0)
 
     def _on_acknowledged(self, _: Any) -> None:
         with self._changed:

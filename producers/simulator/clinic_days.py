@@ -20,20 +20,21 @@ from producers.simulator.items import Item, instant, item
 from producers.simulator.outcomes import Treated, outcomes
 from producers.simulator.patients import Patient, misses, new_patient, next_visit, rebooked
 from producers.simulator.telemetry import Needling, Pen, device_day
-from producers.simulator.world import Clinic, World, rng_for
+from producers.simulator.world import Clinic, Operator, World, rng_for
 
 SLOT_SECONDS = 3600
 """A room is booked by the hour; a session takes 30-60 min [S]."""
 _MINUTE = 60
 
 
-def clinic_items(world: World, clinic: Clinic, *, telemetry_from: int, after: int = 0) -> Iterator[Item]:
+def clinic_items(
+    world: World, clinic: Clinic, *, telemetry_from: int, frames_after: int = 0
+) -> Iterator[Item]:
     """Everything a clinic states from its first full local day on, in the stream's order, without end.
 
-    Telemetry begins at the second `telemetry_from`. Frames before the second `after` are not made; of the
-    rest every item comes, whatever `after`.
+    Telemetry begins at the second `telemetry_from`. Frames before the second `frames_after` are passed over.
     """
-    return _ClinicDays(world, clinic, telemetry_from, after).items()
+    return _ClinicDays(world, clinic, telemetry_from, frames_after).items()
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class _Slot:
 
 
 class _ClinicDays:
-    def __init__(self, world: World, clinic: Clinic, telemetry_from: int, after: int) -> None:
+    def __init__(self, world: World, clinic: Clinic, telemetry_from: int, frames_after: int) -> None:
         self._world = world
         self._parameters = world.parameters
         self._clinic = clinic
         self._telemetry_from = telemetry_from
-        self._after = after
+        self._frames_after = frames_after
         self._booked: defaultdict[dt.date, list[Patient]] = defaultdict(list)
         self._future: list[Item] = []
         self._pens = [Pen(device, int(world.start.timestamp())) for device in clinic.devices]
@@ -127,7 +128,7 @@ class _ClinicDays:
         day: dt.date,
         slot: _Slot,
         patient: Patient,
-        staff: list,
+        staff: list[Operator],
         rng: random.Random,
     ) -> Needling:
         parameters, operator, pen = self._parameters, staff[slot.room], self._pens[slot.room]
@@ -229,7 +230,7 @@ class _ClinicDays:
     def _frames(
         self, day: dt.date, hours: tuple[int, int], needlings: list[list[Needling]]
     ) -> list[Iterator[Item]]:
-        if hours[0] < self._telemetry_from:
+        if hours[1] <= self._telemetry_from:
             return []
         return [
             device_day(
@@ -239,7 +240,7 @@ class _ClinicDays:
                 hours,
                 (self._world.seed, self._clinic.number, day.toordinal(), index),
                 self._parameters,
-                after=self._after,
+                first_second=max(self._telemetry_from, self._frames_after),
             )
             for index, pen in enumerate(self._pens)
         ]

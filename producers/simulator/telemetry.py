@@ -48,18 +48,19 @@ def device_day(
     seed: tuple[int, ...],
     parameters: Parameters,
     *,
-    after: int,
+    first_second: int,
 ) -> Iterator[Item]:
     """A device's frames of one working day in time order.
 
-    Up to the second `after` only the device's state moves on; nothing is made of what was sent before.
+    Before `first_second` the device's state moves on and no frame is made.
     """
-    beats = _heartbeats(hours, needlings, parameters)
+    phase = (37 * clinic.number + 101 * seed[-1]) % parameters.heartbeat_seconds  # not all at once
+    beats = _heartbeats((hours[0] + phase, hours[1]), needlings, parameters)
     for index, needling in enumerate(needlings):
-        yield from _idle(clinic, pen, [b for b in beats if b < needling.starts], parameters, after)
+        yield from _idle(clinic, pen, [b for b in beats if b < needling.starts], parameters, first_second)
         beats = [b for b in beats if b >= needling.ends]
-        yield from _needling(clinic, pen, needling, (*seed, index), parameters, after)
-    yield from _idle(clinic, pen, beats, parameters, after)
+        yield from _needling(clinic, pen, needling, (*seed, index), parameters, first_second)
+    yield from _idle(clinic, pen, beats, parameters, first_second)
 
 
 def _heartbeats(hours: tuple[int, int], needlings: list[Needling], parameters: Parameters) -> list[int]:
@@ -71,28 +72,36 @@ def _heartbeats(hours: tuple[int, int], needlings: list[Needling], parameters: P
     ]
 
 
-def _idle(clinic: Clinic, pen: Pen, seconds: list[int], parameters: Parameters, after: int) -> Iterator[Item]:
+def _idle(
+    clinic: Clinic, pen: Pen, seconds: list[int], parameters: Parameters, first_second: int
+) -> Iterator[Item]:
     charge = parameters.charge_percent_per_minute * parameters.heartbeat_seconds / 60
     for second in seconds:
         pen.battery_percent = min(100.0, pen.battery_percent + charge)
         sequence = pen.sequence
         pen.sequence += 1
-        if second >= after:
+        if second >= first_second:
             yield _frame(clinic, pen.device, second, sequence, pen.battery_percent, [0.0], [0.0], [0.0], None)
 
 
 def _needling(
-    clinic: Clinic, pen: Pen, needling: Needling, seed: tuple[int, ...], parameters: Parameters, after: int
+    clinic: Clinic,
+    pen: Pen,
+    needling: Needling,
+    seed: tuple[int, ...],
+    parameters: Parameters,
+    first_second: int,
 ) -> Iterator[Item]:
     frames = needling.ends - needling.starts
     first_sequence, charge = pen.sequence, pen.battery_percent
     used_per_frame = parameters.battery_percent_per_minute / 60
     pen.sequence += frames
     pen.battery_percent = max(5.0, charge - used_per_frame * frames)
-    if needling.ends <= after:
+    skipped = max(0, first_second - needling.starts)
+    if skipped >= frames:
         return
     depths, rates, currents = _samples(pen, needling, frames, seed, parameters)
-    for index in range(frames):
+    for index in range(skipped, frames):
         yield _frame(
             clinic,
             pen.device,

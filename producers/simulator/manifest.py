@@ -1,0 +1,158 @@
+"""What a run is asked for, and the record of what it has produced: the simulator's state file."""
+
+import datetime as dt
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+
+from producers.contracts import SettingsError
+from producers.simulator.items import Place
+
+STATE_FILE = "simulator.json"
+STREAM_VERSION = 1
+"""Raised whenever the same scenario makes other events than before; an older home cannot go on then."""
+
+
+@dataclass(frozen=True)
+class SimulatorOptions:
+    """What a user may choose; None takes what the home was started with, else the default."""
+
+    clinics: int | None = None
+    """Clinics in the network, 1-200; default 12."""
+    days: int | None = None
+    """Days of history before the first start, 1-1825; default 365."""
+    seed: int | None = None
+    """Seed of all randomness; default 1."""
+    bad: int | None = None
+    """Malformed events planted in the history, 0-10 000; default 25."""
+    telemetry_days: int | None = None
+    """Last days of the history that carry telemetry, 0 to `days`; default 2, or `days` if fewer."""
+    speed: float = 1.0
+    """Simulated seconds a second until the clock is caught up with, 1-86 400; may differ at each start."""
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """The options that make the stream, settled for good at the first start."""
+
+    clinics: int
+    days: int
+    seed: int
+    bad: int
+    telemetry_days: int
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """What has been produced and acknowledged since the first start; also the state file's content.
+
+    `by_type` counts valid events and `bad_by_kind` the malformed ones; `by_topic` counts both. An event
+    repeated after a crash is counted once.
+    """
+
+    stream_version: int = STREAM_VERSION
+    scenario: Scenario
+    start: dt.datetime
+    """First moment of the history."""
+    first_run_at: dt.datetime
+    """When the history ended and live events began."""
+    reached: dt.datetime
+    """Simulated time of the newest event."""
+    place: Place | None = None
+    """Of the newest event in the stream; None before the first."""
+    acknowledged: int = 0
+    """Events, valid and malformed, that the broker has acknowledged."""
+    by_type: dict[str, int] = msgspec.field(default_factory=dict)
+    by_topic: dict[str, int] = msgspec.field(default_factory=dict)
+    bad_by_kind: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def events(self) -> int:
+        """Valid events produced."""
+        return sum(self.by_type.values())
+
+    @property
+    def bad(self) -> int:
+        """Malformed events produced."""
+        return sum(self.bad_by_kind.values())
+
+
+def settle(options: SimulatorOptions, home: Path | None, now: dt.datetime) -> Manifest:
+    """The manifest to go on with: the home's if it has one, else a new one whose history ends `now`.
+
+    Raises SettingsError for options out of range, or other than those the home was started with.
+    """
+    _check_ranges(options)
+    return _resume(home, options) or _begin(options, now)
+
+
+def load_manifest(home: Path) -> Manifest | None:
+    """What the simulator of a home has produced so far; None if it never ran. Raises SettingsError."""
+    return _resume(home, SimulatorOptions())
+
+
+def save_manifest(manifest: Manifest, home: Path) -> None:
+    """Replace the home's state file so that it is either the old or the new one, whatever happens."""
+    home.mkdir(parents=True, exist_ok=True)
+    scratch = home / f"{STATE_FILE}.new"
+    with scratch.open("wb") as out:
+        out.write(msgspec.json.format(msgspec.json.encode(manifest)))
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(home / STATE_FILE)
+    folder = os.open(home, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+_DEFAULTS = {"clinics": 12, "days": 365, "seed": 1, "bad": 25, "telemetry_days": 2}
+_RANGES: dict[str, tuple[float, float]] = {
+    "clinics": (1, 200),
+    "days": (1, 1825),
+    "seed": (0, 2**63 - 1),
+    "bad": (0, 10_000),
+    "telemetry_days": (0, 1825),
+    "speed": (1, 86_400),
+}
+
+
+def _check_ranges(options: SimulatorOptions) -> None:
+    for name, (low, high) in _RANGES.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise SettingsError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
+
+
+def _begin(options: SimulatorOptions, now: dt.datetime) -> Manifest:
+    chosen = {name: getattr(options, name) for name in _DEFAULTS}
+    settled = {name: _DEFAULTS[name] if value is None else value for name, value in chosen.items()}
+    if options.telemetry_days is not None and options.telemetry_days > settled["days"]:
+        raise SettingsError(f"telemetry_days must not exceed days, {settled['days']}")
+    settled["telemetry_days"] = min(settled["telemetry_days"], settled["days"])
+    start = (now - dt.timedelta(days=settled["days"])).astimezone(dt.UTC)
+    start = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Manifest(scenario=Scenario(**settled), start=start, first_run_at=now, reached=start)
+
+
+def _resume(home: Path | None, options: SimulatorOptions) -> Manifest | None:
+    """The manifest that the home was left with; None for a new one."""
+    file = None if home is None else home / STATE_FILE
+    if file is None or not file.exists():
+        return None
+    try:
+        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"cannot read {file} ({type(error).__name__}): restore it, or use a new home"
+        ) from None
+    if manifest.stream_version != STREAM_VERSION:
+        raise SettingsError(f"{file} was written by another version of the simulator: use a new home")
+    for field in fields(options):
+        given, recorded = getattr(options, field.name), getattr(manifest.scenario, field.name, None)
+        if None not in (given, recorded) and given != recorded:
+            raise SettingsError(
+                f"{field.name} {given}: {file} was started with {recorded}; leave it out, or use a new home"
+            )
+    return manifest
