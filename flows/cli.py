@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from producers.contracts import DermastreamError, Terminal
+from producers.contracts import DermastreamError, SettingsError
 
 _DOORS = Group("Look and ask", sort_key=1)
 _EVENTS = Group("Events", sort_key=2)
@@ -34,11 +34,12 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="For machine
 
 def main() -> None:
     """Entry point: one clear line per error, exit code 2 where we cannot start, 1 where a check failed."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs every reconnect; we say it once ourselves
     try:
         app()
     except DermastreamError as error:
         print(f"dermastream: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, Terminal) and type(error).__name__ == "SettingsError" else 1)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -69,7 +70,6 @@ def _log_json() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it logs every reconnect; we say it once ourselves
 
 
 def _seconds(type_: Any, tokens: Any) -> float:

@@ -86,6 +86,7 @@ def _accounts(settings: Settings) -> list[tuple[str, str, str]]:
     return ensure_demo_users(settings.home / "dashboard" / "accounts.sqlite", [DEMO_CLINIC])
 
 
+ANALYST_COMMAND = 'dermastream sql "FROM mart.metric_current"'
 DEMO_CLINIC = "c-01"
 """The clinic whose manager gets a demo log-in."""
 
@@ -97,11 +98,8 @@ def _greet(stack: Stack, accounts: list[tuple[str, str, str]]) -> None:
     console.print(
         f"[bold]Prefect[/bold]    {stack.prefect_url}   (log-in: see {state.PREFECT_AUTH_FILE} in the home)"
     )
-    console.print(
-        '[bold]Analysts[/bold]   dermastream sql "SELECT * FROM mart.metric_current"'
-        + ("" if stack.settings.home.name == ".dermastream" else f" --home {stack.settings.home}"),
-        soft_wrap=True,
-    )
+    home = "" if stack.settings.home == Path(".dermastream").resolve() else f" --home {stack.settings.home}"
+    console.print(f"[bold]Analysts[/bold]   {ANALYST_COMMAND}{home}", soft_wrap=True)
     console.print("Ctrl-C stops everything.\n")
 
 
@@ -121,20 +119,20 @@ def _watch(stack: Stack, stop: threading.Event, for_seconds: float | None) -> No
 
 
 def _progress_line(stack: Stack) -> str:
-    now = status.collect(stack.settings, now=utc_now())
-    totals = now.get("totals", {})
-    produced = _produced(stack.settings.home)
-    refreshed = now.get("newest_metric_at")
-    since = (
-        f"{(utc_now() - dt.datetime.fromisoformat(refreshed)).total_seconds():.0f} s ago"
-        if refreshed
-        else "not yet"
-    )
+    found = status.collect(stack.settings, now=utc_now())
+    totals = found.get("totals", {})
+    lag = "?" if found["lag_events"] is None else f"{found['lag_events']:,}"
     return (
-        f"produced {produced.get('acknowledged', 0):,}  landed {totals.get('landed', 0):,}  "
-        f"quarantined {totals.get('quarantined', 0)}  lag {now['lag_events'] if now['lag_events'] is not None else '?'}"
-        f"  metrics {since}"
+        f"produced {_produced(stack.settings.home).get('acknowledged', 0):,}  "
+        f"landed {totals.get('landed', 0):,}  quarantined {totals.get('quarantined', 0):,}  "
+        f"lag {lag}  metrics refreshed {_ago(found.get('newest_metric_at'))}"
     )
+
+
+def _ago(at: str | None) -> str:
+    if at is None:
+        return "not yet"
+    return f"{(utc_now() - dt.datetime.fromisoformat(at)).total_seconds():.0f} s ago"
 
 
 def _produced(home: Path) -> dict[str, Any]:

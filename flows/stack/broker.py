@@ -100,7 +100,9 @@ def prepare(home: Path, *, port: int, controller_port: int) -> list[str]:
 
 
 def _format(java: list[str], configuration: Path) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    random_bytes = bytearray(uuid.uuid4().bytes)
+    random_bytes[0] &= 0x7F  # an id that begins with "-" would be taken for an option
+    cluster_id = base64.urlsafe_b64encode(random_bytes).decode().rstrip("=")
     done = subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(configuration)],
         capture_output=True,

@@ -148,7 +148,7 @@ class Stack:
         return programs
 
     def _environment(self) -> dict[str, str]:
-        """What every process of the stack inherits: our settings, and Prefect's switched to local and quiet."""
+        """What every process inherits: our settings, and Prefect's switched to local and quiet."""
         given = self.settings.model_dump(mode="json", exclude_none=True)
         environment = {Settings.variable(name): str(value) for name, value in given.items()}
         environment |= {
@@ -183,5 +183,6 @@ def _check_space(home: Path) -> None:
     free = shutil.disk_usage(home).free
     if free < MINIMUM_FREE_BYTES:
         raise SettingsError(
-            f"only {free / 2**20:.0f} MB free in {home}: at least {MINIMUM_FREE_BYTES / 2**20:.0f} MB are needed"
+            f"only {free / 2**20:.0f} MB free in {home}: "
+            f"at least {MINIMUM_FREE_BYTES / 2**20:.0f} MB are needed"
         )

@@ -34,7 +34,7 @@ def write(home: Path, state: Mapping[str, Any]) -> None:
 def discover(settings: Settings) -> Settings:
     """Fill the addresses that the environment left open from the stack running in this home."""
     known = read(settings.home)
-    found = {
+    found: dict[str, Any] = {
         name: known[name]
         for name in ("kafka_bootstrap_servers", "prefect_api_url")
         if getattr(settings, name) is None and name in known
