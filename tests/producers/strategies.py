@@ -1,0 +1,69 @@
+"""Random events of every type, made from the contracts' own type descriptions."""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from producers.contracts import EVENTS, Event
+
+NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
+
+
+def events() -> st.SearchStrategy[Event[Any]]:
+    """An event of any type whose single fields satisfy the contract; fields may contradict each other."""
+    return st.sampled_from(sorted(EVENTS)).flatmap(_event)
+
+
+def _event(name: str) -> st.SearchStrategy[Event[Any]]:
+    info = msgspec.inspect.type_info(Event[EVENTS[name].data])  # type: ignore[name-defined]
+    return _struct(info, type=st.just(name))
+
+
+def _struct(info: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    chosen = {field.name: given.get(field.name, _field(field)) for field in info.fields}
+    return st.builds(info.cls, **chosen)
+
+
+def _field(field: Any) -> st.SearchStrategy[Any]:
+    if field.name == "time_zone":
+        return st.sampled_from(["Europe/London", "Asia/Kolkata", "UTC"])
+    if field.name == "display_name":
+        return st.text("Aä. 中'", min_size=1, max_size=80).filter(lambda text: text == text.strip())
+    return _value(field.type)
+
+
+def _value(info: Any) -> st.SearchStrategy[Any]:
+    match info:
+        case msgspec.inspect.StructType():
+            return _struct(info)
+        case msgspec.inspect.StrType(pattern=None):
+            return st.text(max_size=20)
+        case msgspec.inspect.StrType():
+            return st.from_regex(info.pattern)
+        case msgspec.inspect.IntType():
+            return st.integers(info.ge, info.le)
+        case msgspec.inspect.FloatType():
+            return st.floats(info.ge, info.le)
+        case msgspec.inspect.BoolType():
+            return st.booleans()
+        case msgspec.inspect.NoneType():
+            return st.none()
+        case msgspec.inspect.LiteralType():
+            return st.sampled_from(info.values)
+        case msgspec.inspect.ListType():
+            return st.lists(_value(info.item_type), min_size=info.min_length, max_size=4)
+        case msgspec.inspect.UnionType():
+            return st.one_of(map(_value, info.types))
+        case msgspec.inspect.DateType():
+            return st.dates(dt.date(1950, 1, 1), NOW.date())
+        case msgspec.inspect.DateTimeType():
+            return _instants()
+    raise NotImplementedError(type(info))
+
+
+def _instants() -> st.SearchStrategy[dt.datetime]:
+    naive = st.datetimes(dt.datetime(2000, 1, 2), NOW.replace(tzinfo=None) - dt.timedelta(days=1))
+    offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+    return st.builds(lambda moment, zone: moment.replace(tzinfo=zone), naive, offsets)
