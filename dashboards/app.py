@@ -260,17 +260,17 @@ class _Site:
             raise HTTPException(400) from None
         with self.reader.queries(account.scope) as queries:
             clinics = queries.clinics()
-            results = view_models.index(queries.results("year"))
-            weeks = queries.results("week")
+            rows = queries.results()
             protocols = queries.protocols()
             newest = queries.freshness()
+        results = view_models.index(rows)
         names = {clinic["clinic_id"]: clinic["display_name"] for clinic in clinics}
         network_seen = account.scope.every_clinic or any(scope == NETWORK for _, scope, _ in results)
         chosen = view.clinic or (NETWORK if account.scope.every_clinic else next(iter(names), ""))
         if chosen not in names and not (chosen == NETWORK and network_seen) and (view.clinic or names):
             raise HTTPException(404)
         scope = NETWORK if chosen == NETWORK else "clinic"
-        points = view_models.trend(weeks, scope, chosen)
+        points = view_models.trend(rows, scope, chosen)
         title = names.get(chosen, "Network") if chosen else "No clinic"
         return {
             "view": view,
@@ -384,7 +384,7 @@ class _Site:
 
     def _error_page(self, status: int) -> Response:
         title, hint = _ERRORS.get(status, ("That did not work", "Please try again in a moment."))
-        return self._page("error.html", status, title=title, hint=hint)
+        return self._page("error.html", status, title=title, hint=hint, waiting=status == 503)
 
 
 def _asset_response(found: Asset, zipped: bool, known: str) -> Response:

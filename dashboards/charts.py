@@ -3,6 +3,7 @@
 Every series differs by form as well as by colour; the blues and oranges stay apart for colour-blind readers.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +13,19 @@ Spec = dict[str, Any]
 
 _PALETTES = {
     "light": {
-        "ink": "#1d2b2f",
         "muted": "#54666b",
         "grid": "#e3e9ea",
         "own": "#0b6478",
         "network": "#b4530a",
     },
-    "dark": {"ink": "#e6edee", "muted": "#a3b4b8", "grid": "#2b3a3f", "own": "#5cc4da", "network": "#f0a35e"},
+    "dark": {
+        "muted": "#a3b4b8",
+        "grid": "#2b3a3f",
+        "own": "#5cc4da",
+        "network": "#f0a35e",
+    },
 }
+_Y_TITLE = "per 100 sessions"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
@@ -41,17 +47,12 @@ def theme(name: str) -> Spec:
             "titleFontWeight": "normal",
         },
         "style": {
-            "own-interval": {"fill": colours["own"], "fillOpacity": 0.16},
-            "own-line": {"stroke": colours["own"], "strokeWidth": 2},
-            "own-point": {"stroke": colours["own"], "fill": colours["own"], "strokeWidth": 2, "size": 36},
-            "own-provisional": {
-                "stroke": colours["own"],
-                "fill": "transparent",
-                "strokeWidth": 2,
-                "size": 36,
-            },
-            "network-line": {"stroke": colours["network"], "strokeWidth": 1.5, "strokeDash": [5, 4]},
-            "hover": {"fill": colours["own"], "opacity": 0, "size": 500},
+            "own-interval": {"color": colours["own"], "opacity": 0.18},
+            "own-line": {"color": colours["own"], "strokeWidth": 2},
+            "own-settled": {"color": colours["own"], "filled": True, "opacity": 1, "size": 44},
+            "own-provisional": {"color": colours["own"], "filled": False, "opacity": 1, "size": 44},
+            "network-line": {"color": colours["network"], "strokeWidth": 1.5, "strokeDash": [5, 4]},
+            "hover": {"color": colours["own"], "filled": True, "opacity": 0, "size": 500},
         },
     }
 
@@ -61,6 +62,16 @@ def incidence_trend(points: Sequence[TrendPoint], name: str, *, width: int | str
 
     `width` is in pixels or `container`. The specification carries no colours: add `theme(...)` as its config.
     """
+    return _trend(any(point.network is not None for point in points)) | {
+        "data": {"values": [_datum(point) for point in points]},
+        "description": describe(points, name),
+        "width": width,
+    }
+
+
+@functools.cache
+def _trend(with_network: bool) -> Spec:
+    """The chart without its data."""
     import altair as alt  # 30 MB and half a second: only once somebody looks at a chart
 
     x = alt.X(
@@ -69,30 +80,19 @@ def incidence_trend(points: Sequence[TrendPoint], name: str, *, width: int | str
         scale=alt.Scale(type="utc"),
         axis=alt.Axis(format="%-d %b %y", labelOverlap=True, grid=False, tickCount="month"),
     )
-    y = alt.Y(
-        "value:Q",
-        title="per 100 sessions",
-        scale=alt.Scale(zero=True),
-        axis=alt.Axis(tickCount=5, domain=False),
-    )
-    base = alt.Chart(alt.Data(values=[_datum(point) for point in points])).encode(x=x)
-    layers = [
-        base.mark_area(style="own-interval").encode(
-            alt.Y("lower:Q", title="per 100 sessions"), alt.Y2("upper")
-        ),
-        base.mark_line(style="own-line").encode(y),
-        base.transform_filter("!datum.provisional").mark_point(style="own-point").encode(y),
-        base.transform_filter("datum.provisional").mark_point(style="own-provisional").encode(y),
-    ]
-    if any(point.network is not None for point in points):
-        layers.insert(1, base.mark_line(style="network-line").encode(alt.Y("network:Q")))
+    y = alt.Y("value:Q", title=_Y_TITLE, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=5, domain=False))
+    base = alt.Chart(alt.Data(values=[])).encode(x=x)
+    network = [base.mark_line(style="network-line").encode(alt.Y("network:Q"))] if with_network else []
     tooltips = [alt.Tooltip(f"{field}:N", title=title) for field, title in _TOOLTIP.items()]
-    layers.append(base.mark_point(style="hover").encode(y, tooltip=tooltips))
-    spec: Spec = (
-        alt.layer(*layers)
-        .properties(width=width, height=240, description=describe(points, name))
-        .to_dict(validate=True)
-    )
+    layers = [
+        base.mark_area(style="own-interval").encode(alt.Y("lower:Q", title=_Y_TITLE), alt.Y2("upper")),
+        *network,
+        base.mark_line(style="own-line").encode(y),
+        base.transform_filter("!datum.provisional").mark_point(style="own-settled").encode(y),
+        base.transform_filter("datum.provisional").mark_point(style="own-provisional").encode(y),
+        base.mark_point(style="hover").encode(y, tooltip=tooltips),
+    ]
+    spec: Spec = alt.layer(*layers).properties(height=240).to_dict()
     return spec
 
 

@@ -13,7 +13,7 @@ import anyio.to_thread
 from dashboards.queries import EVERY_CLINIC, Reader, Row
 
 LOOK_EVERY_SECONDS = 2.0
-HEARTBEAT_SECONDS = 15.0
+HEARTBEAT_SECONDS = 5.0
 MOST_LISTENERS = 200
 
 

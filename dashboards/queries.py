@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from producers.contracts.errors import SettingsError
 from warehouse import store
 
 FEWEST_OTHERS = 2
@@ -37,53 +38,66 @@ EVERY_CLINIC = Scope(None)
 
 
 class Queries:
-    """Reads of one page, all at the same snapshot of the warehouse."""
+    """Reads of one page, all at the same snapshot. The rows are shared: never change them."""
 
-    def __init__(self, session: store.Connection, scope: Scope) -> None:
+    def __init__(self, session: store.Connection, scope: Scope, kept: dict[Any, list[Row]]) -> None:
         self._session = session
-        self._scope = {
-            "every_clinic": scope.every_clinic,
-            "clinic_ids": sorted(scope.clinic_ids or ()),
-        }
+        self._every_clinic = scope.every_clinic
+        self._clinic_ids = sorted(scope.clinic_ids or ())
+        self._kept = kept
 
     def clinics(self) -> list[Row]:
         """The reader's clinics: clinic_id, display_name, time_zone; by name."""
-        return self._rows("clinic", **self._scope)
+        return self._rows("clinic", every_clinic=self._every_clinic, clinic_ids=self._clinic_ids)
 
     def protocols(self) -> list[Row]:
         """Protocols at their newest version; none for a reader of some clinics only."""
-        return self._rows("protocol", every_clinic=self._scope["every_clinic"])
+        return self._rows("protocol", every_clinic=self._every_clinic)
 
-    def results(self, period: str) -> list[Row]:
-        """Newest metric results of `year` or `week`; columns as in mart.metric_result, and for `year`
-        `earlier_value` and `earlier_as_of`, null where nothing was computed a week before.
+    def results(self) -> list[Row]:
+        """Newest metric results of the year and of each week; columns as in mart.metric_result, and
+        `earlier_value` and `earlier_as_of`, null for weeks and where nothing was computed a week before.
         """
-        return self._rows("result", period=period, fewest_others=FEWEST_OTHERS, **self._scope)
+        return self._rows(
+            "result",
+            every_clinic=self._every_clinic,
+            clinic_ids=self._clinic_ids,
+            fewest_others=FEWEST_OTHERS,
+        )
 
     def freshness(self) -> Row:
         """How far landing and metrics have come, over the network; times null before the first."""
         return self._rows("freshness")[0]
 
     def _rows(self, name: str, **parameters: Any) -> list[Row]:
-        return store.rows(self._session, store.statement(f"dashboard/{name}"), parameters)
+        key = (name, repr(sorted(parameters.items())))
+        if key not in self._kept:
+            self._kept[key] = store.rows(self._session, store.statement(f"dashboard/{name}"), parameters)
+        return self._kept[key]
 
 
 class Reader:
     """A read-only warehouse for many threads: one DuckDB, one session and one snapshot a page.
 
-    Opened at the first read, so that the dashboard may start before there is a warehouse.
+    Opened at the first read, so that the dashboard may start before there is a warehouse. Rows are kept until
+    the next snapshot, by query and every parameter: the scope is one of them.
     """
 
     def __init__(self, location: store.Location) -> None:
         self._location = location
         self._connection: store.Connection | None = None
         self._lock = threading.Lock()
+        self._kept: tuple[int, dict[Any, list[Row]]] = (-1, {})
 
     @contextmanager
     def queries(self, scope: Scope) -> Iterator[Queries]:
         """The queries of one page. Raises SettingsError while there is no warehouse."""
         with self._session() as session:
-            yield Queries(session, scope)
+            snapshot = store.snapshot_id(session)
+            if self._kept[0] != snapshot:
+                self._kept = (snapshot, {})
+            at, kept = self._kept
+            yield Queries(session, scope, kept if at == snapshot else {})
 
     def snapshot_id(self) -> int:
         """The newest snapshot. Raises SettingsError while there is no warehouse."""
@@ -109,5 +123,11 @@ class Reader:
     def _open(self) -> store.Connection:
         with self._lock:
             if self._connection is None:
-                self._connection = store.connect(self._location, read_only=True, memory_limit=MEMORY_LIMIT)
+                opened = store.connect(self._location, read_only=True, memory_limit=MEMORY_LIMIT)
+                if not store.rows(opened, store.statement("dashboard/ready"))[0]["ready"]:
+                    opened.close()
+                    raise SettingsError("the warehouse is being set up: its views are not there yet")
+                # Many small queries at once: each on its caller's thread, more would only get in the way.
+                opened.execute("SET threads = 1")
+                self._connection = opened
             return self._connection

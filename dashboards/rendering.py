@@ -41,9 +41,7 @@ def _run(what: str, given: bytes = b"") -> bytes:
     # -P: our folder must not come before the libraries on the path.
     command = [sys.executable, "-P", __file__, what]
     with _one_at_a_time:
-        return subprocess.run(
-            command, input=given, stdout=subprocess.PIPE, check=True, timeout=_SECONDS
-        ).stdout
+        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=_SECONDS).stdout
 
 
 def _main(what: str) -> None:

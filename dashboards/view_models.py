@@ -99,7 +99,8 @@ def cell(row: Row | None) -> Cell:
 
 
 def index(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
-    """Yearly results by metric, scope and scope_id."""
+    """The year's results by metric, scope and scope_id."""
+    rows = [row for row in rows if row["period"] == "year"]
     return {
         (row["metric_id"], row["scope"], row["scope_id"]): row for row in rows if row["metric_id"] in METRICS
     }
@@ -256,9 +257,9 @@ class TrendPoint:
     cell: Cell
 
 
-def trend(weeks: Iterable[Row], scope: str, scope_id: str) -> list[TrendPoint]:
+def trend(rows: Iterable[Row], scope: str, scope_id: str) -> list[TrendPoint]:
     """Incidence of the newest weeks there are, oldest first; a week without a value is a gap."""
-    weeks = [row for row in weeks if row["metric_id"] == INCIDENCE]
+    weeks = [row for row in rows if row["metric_id"] == INCIDENCE and row["period"] == "week"]
     network = {row["interval_start"]: row["value"] for row in weeks if row["scope"] == NETWORK}
     own = [row for row in weeks if (row["scope"], row["scope_id"]) == (scope, scope_id)]
     own = sorted(own, key=lambda row: row["interval_start"])[-TREND_WEEKS:]

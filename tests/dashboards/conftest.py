@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -218,7 +219,7 @@ def settings(lake: Lake, tmp_path: Path) -> DashboardSettings:
     )
 
 
-def login(client: TestClient, name: str, password: str = PASSWORD) -> Any:
+def login(client: httpx.Client, name: str, password: str = PASSWORD) -> Any:
     """Log in through the form, as a browser does."""
     page = client.get("/login").text
     token = page.split('name="csrf" value="')[1].split('"')[0]

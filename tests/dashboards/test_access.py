@@ -12,7 +12,9 @@ pytestmark = pytest.mark.integration
 
 def test_pages_lead_to_the_login(client: TestClient):
     """Without a session every page leads to the login, and back to where one wanted to go."""
-    assert client.get("/?clinic=clinic-north").headers["location"] == "/login?next=%2F%3Fclinic%3Dclinic-north"
+    assert (
+        client.get("/?clinic=clinic-north").headers["location"] == "/login?next=%2F%3Fclinic%3Dclinic-north"
+    )
     assert client.get("/reports").headers["location"] == "/login?next=%2Freports"
 
 

@@ -1,7 +1,7 @@
 -- relation: the newest metric results a reader may see, each with the result of about a week earlier
--- grain:    metric, scope, scope_id, interval; the newest version of each metric
--- inputs:   mart.metric_current, mart.metric_result, mart.clinic; $period; $every_clinic, $clinic_ids: the
---           reader's scope; $fewest_others: a reader of some clinics sees a network row only if that many
+-- grain:    metric, scope, scope_id, period, interval; the newest version of each metric
+-- inputs:   mart.metric_current, mart.metric_result, mart.freshness, mart.clinic; $every_clinic, $clinic_ids:
+--           the reader's scope; $fewest_others: a reader of some clinics sees a network row only if that many
 --           other clinics are in it, for with one other the difference is that clinic
 -- time:     as known at the newest as_of; the earlier one is the newest between 7 and 14 days before it and
 --           is joined for the period 'year' only, because a week's earlier result is another week; UTC
@@ -12,10 +12,10 @@ WITH others AS (
 ),
 contributing AS (
   SELECT
-    metric_id, metric_version, interval_start,
+    metric_id, metric_version, period, interval_start,
     count(*) FILTER (WHERE denominator > 0 AND NOT list_contains($clinic_ids, scope_id)) AS clinics
   FROM mart.metric_current
-  WHERE scope = 'clinic' AND period = $period
+  WHERE scope = 'clinic'
   GROUP BY ALL
 ),
 earlier AS (
@@ -39,6 +39,7 @@ CROSS JOIN others
 LEFT JOIN contributing
   ON contributing.metric_id = result.metric_id
   AND contributing.metric_version = result.metric_version
+  AND contributing.period = result.period
   AND contributing.interval_start = result.interval_start
 LEFT JOIN earlier
   ON earlier.metric_id = result.metric_id
@@ -46,11 +47,9 @@ LEFT JOIN earlier
   AND earlier.scope = result.scope
   AND earlier.scope_id = result.scope_id
   AND earlier.period = result.period
-WHERE result.period = $period
-  AND (
-    $every_clinic
-    OR (result.scope = 'clinic' AND list_contains($clinic_ids, result.scope_id))
-    OR (result.scope = 'network' AND coalesce(contributing.clinics, others.registered) >= $fewest_others)
-  )
+WHERE
+  $every_clinic
+  OR (result.scope = 'clinic' AND list_contains($clinic_ids, result.scope_id))
+  OR (result.scope = 'network' AND coalesce(contributing.clinics, others.registered) >= $fewest_others)
 QUALIFY result.metric_version = max(result.metric_version) OVER (PARTITION BY result.metric_id)
-ORDER BY result.metric_id, result.scope, result.scope_id, result.interval_start
+ORDER BY result.metric_id, result.scope, result.scope_id, result.period, result.interval_start
