@@ -91,8 +91,7 @@ def test_newcombe():
 
 
 def test_poisson_limits():
-    """95 % limits of Poisson counts as tabulated from Garwood, Biometrika 28 (1936), and by Ulm, Am J Epidemiol
-    131 (1990) 373-375."""
+    """95 % limits as tabulated by Garwood, Biometrika 28 (1936), and Ulm, Am J Epidemiol 131 (1990) 373."""
     published = table("""
       events | lower | upper
       -------+-------+-------
@@ -108,8 +107,7 @@ def test_poisson_limits():
 
 
 def test_blood_pressure():
-    """100 diabetic men, systolic pressure 146.4 mmHg, SD 18.5: 142.7 to 150.1 (Gardner and Altman, BMJ 292 (1986)
-    746-750)."""
+    """100 diabetic men, systolic pressure 146.4 mmHg, SD 18.5 (Gardner and Altman, BMJ 292 (1986) 746)."""
     ((lower, upper),) = limits(mean_t, [146.4], [18.5], [100])
     assert (round(lower, 1), round(upper, 1)) == (142.7, 150.1)
 

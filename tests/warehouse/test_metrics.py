@@ -113,7 +113,7 @@ def test_no_patient_at_all():
 
 @pytest.mark.parametrize("metric", BY_COUNTS, ids=lambda metric: metric.__name__)
 def test_shape_and_bounds(metric):
-    """Every metric has the one result shape, its card's labels, and limits around its value; no NaN anywhere."""
+    """Every metric has the one result shape, its card's labels, and limits around its value; never a NaN."""
     numerator, denominator = BY_COUNTS[metric]
     pairs = [(x, n) for n in range(6) for x in range(n + 1)]
     given = cells(
