@@ -190,11 +190,12 @@ def publish(
 @app.command(group=_DOORS)
 def status(*, json_: AsJson = False, home: Home = None) -> None:
     """Components, offsets and lag, totals, newest event, metric and snapshot."""
-    from flows import status as collecting
     from flows.printing import print_status
+    from flows.status import StatusReader
     from flows.worker import utc_now
 
-    found = collecting.collect(_settings(home), now=utc_now())
+    with StatusReader(_settings(home)) as reader:
+        found = reader.read(utc_now())
     print(json.dumps(found, indent=2)) if json_ else print_status(found)
 
 
@@ -221,10 +222,9 @@ def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
     """Recompute every metric now."""
     from dataclasses import asdict
 
-    from warehouse.refresh import refresh
-
     from flows.worker import utc_now
     from warehouse import store
+    from warehouse.refresh import refresh
 
     location = _settings(home).location
     with contextlib.closing(store.connect(location)) as connection:

@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from flows import status
 from flows.settings import Settings
 from flows.stack import state
 from flows.stack.stack import Stack
+from flows.status import StatusReader
 from flows.worker import utc_now
 from producers.contracts import CheckFailed
 from warehouse import store
@@ -48,8 +48,9 @@ def run(
             if not stack.start(lambda line: console.print(f"  {line}"), stop.is_set):
                 return None
             _greet(stack, accounts)
-            _watch(stack, stop, for_seconds)
-            summary = _account(stack) if check and simulate is not None else None
+            with StatusReader(stack.settings) as reader:
+                _watch(stack, reader, stop, for_seconds)
+                summary = _account(stack, reader) if check and simulate is not None else None
         finally:
             console.print("stopping …")
             begun = time.monotonic()
@@ -87,7 +88,7 @@ def _accounts(settings: Settings) -> list[tuple[str, str, str]]:
 
 
 ANALYST_COMMAND = 'dermastream sql "FROM mart.metric_current"'
-DEMO_CLINIC = "c-01"
+DEMO_CLINIC = "harbour-light"
 """The clinic whose manager gets a demo log-in."""
 
 
@@ -103,7 +104,7 @@ def _greet(stack: Stack, accounts: list[tuple[str, str, str]]) -> None:
     console.print("Ctrl-C stops everything.\n")
 
 
-def _watch(stack: Stack, stop: threading.Event, for_seconds: float | None) -> None:
+def _watch(stack: Stack, reader: StatusReader, stop: threading.Event, for_seconds: float | None) -> None:
     """Say what is going on until stopped, or until the time is over."""
     deadline = time.monotonic() + for_seconds if for_seconds is not None else float("inf")
     with console.status("waiting for the first events …") as line:
@@ -112,14 +113,14 @@ def _watch(stack: Stack, stop: threading.Event, for_seconds: float | None) -> No
                 return
             if not stack.alive:
                 raise CheckFailed(f"the supervisor ended: see {stack.settings.home / 'logs'}")
-            text = _progress_line(stack)
+            text = _progress_line(stack, reader)
             line.update(text)
             if not console.is_terminal:
                 console.print(text)
 
 
-def _progress_line(stack: Stack) -> str:
-    found = status.collect(stack.settings, now=utc_now())
+def _progress_line(stack: Stack, reader: StatusReader) -> str:
+    found = reader.read(utc_now())
     totals = found.get("totals", {})
     lag = "?" if found["lag_events"] is None else f"{found['lag_events']:,}"
     return (
@@ -141,15 +142,17 @@ def _produced(home: Path) -> dict[str, Any]:
     return {}
 
 
-def _account(stack: Stack) -> dict[str, Any]:
+def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
     """Stop the simulator, let the rest land, and compare what it says with what the warehouse holds."""
     stack.stop_simulator()
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (now := status.collect(stack.settings, now=utc_now()))["lag_events"] != 0:
+    while (now := reader.read(utc_now()))["lag_events"] != 0:
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
     produced = _produced(stack.settings.home)
+    if not produced:
+        raise CheckFailed(f"the simulator has produced nothing: see {stack.settings.home / 'logs'}")
     planted = sum(produced["bad_by_kind"].values())
     good = produced["acknowledged"] - planted
     totals = now["totals"]

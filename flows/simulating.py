@@ -1,14 +1,40 @@
 """The simulator and the file publisher as processes of the service."""
 
+import signal
+import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from producers.publisher import Publisher, publish_file
+import structlog
 
 from flows.settings import Settings
-from flows.worker import utc_now
-from producers.contracts import SettingsError
+from flows.worker import create_topics_when_up, utc_now
+from producers import simulator
+from producers.contracts import BrokerUnavailable, SettingsError
+from producers.publisher import Publisher, publish_file
+from producers.simulator import SimulatorOptions
+
+log = structlog.get_logger("simulator")
+
+
+def run(settings: Settings, options: Mapping[str, Any]) -> None:
+    """Simulate into Kafka until SIGTERM or SIGINT; waits for the broker, also when it goes away."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    servers = _servers(settings)
+    create_topics_when_up(settings, stop)
+    while not stop.is_set():
+        try:
+            with Publisher(servers, security=settings.kafka_security) as publisher:
+                simulator.run(
+                    SimulatorOptions(**options), publisher, home=settings.home, clock=utc_now, stop=stop
+                )
+        except BrokerUnavailable as error:
+            log.warning("broker away, trying again", reason=str(error))
+            stop.wait(2)
 
 
 def publish(settings: Settings, file: Path, *, partial: bool) -> dict[str, Any]:

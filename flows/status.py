@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import httpx
@@ -15,80 +16,84 @@ from producers.contracts import BrokerUnavailable, SettingsError
 from warehouse import landing, store
 
 
-def collect(settings: Settings, *, now: dt.datetime) -> dict[str, Any]:
-    """Everything `dermastream status` says. What cannot be reached is said to be down, not raised."""
-    warehouse = _warehouse(settings)
-    partitions = _partitions(settings, warehouse.pop("progress", {}), now)
-    return {
-        "at": now.isoformat(),
-        "components": _components(settings, partitions is not None, bool(warehouse)),
-        "partitions": partitions or [],
-        "lag_events": sum(p["lag_events"] for p in partitions) if partitions is not None else None,
-        **warehouse,
-    }
+class StatusReader:
+    """Reads the service's state, again and again over the same connections. Use as a context manager.
 
+    What cannot be reached is said to be down, not raised.
+    """
 
-def _components(settings: Settings, broker: bool, warehouse: bool) -> dict[str, str]:
-    dashboard = state.read(settings.home).get("dashboard_url")
-    return {
-        "broker": _up(broker),
-        "warehouse": _up(warehouse),
-        "prefect": _up(_answers(f"{settings.prefect_api_url}/health") if settings.prefect_api_url else False),
-        "dashboard": _up(_answers(f"{dashboard}/healthz") if dashboard else False),
-        **{
-            name: "up" if value == "RUNNING" else value.lower()
-            for name, value in running_states(settings.home).items()
-            if name in ("worker", "simulator")
-        },
-    }
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection: store.Connection | None = None
+        self._source: EventSource | None = None
 
-
-def _up(answers: bool) -> str:
-    return "up" if answers else "down"
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def _warehouse(settings: Settings) -> dict[str, Any]:
-    try:
-        connection = store.connect(settings.location, read_only=True)
-    except SettingsError:
-        return {}
-    with contextlib.closing(connection):
-        freshness = store.rows(connection, store.statement("status/freshness"))[0]
+    def read(self, now: dt.datetime) -> dict[str, Any]:
+        """Everything `dermastream status` says, as of `now`."""
+        warehouse = self._warehouse()
+        partitions = self._partitions(warehouse.pop("progress", {}), now)
         return {
-            "progress": landing.progress(connection),
-            "totals": {
-                name: freshness.pop(name) for name in ("consumed", "landed", "duplicate", "quarantined")
-            },
-            "balanced": freshness.pop("balanced"),
-            **{k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in freshness.items()},
+            "at": now.isoformat(),
+            "components": self._components(partitions is not None, bool(warehouse)),
+            "partitions": partitions or [],
+            "lag_events": None if partitions is None else sum(p["lag_events"] for p in partitions),
+            **warehouse,
         }
 
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._drop_source()
 
-def _partitions(
-    settings: Settings, progress: Mapping[landing.Partition, int], now: dt.datetime
-) -> list[dict[str, Any]] | None:
-    """Offsets and lag per partition; None when the broker cannot be asked."""
-    if not settings.kafka_bootstrap_servers:
-        return None
-    try:
-        source = EventSource(settings.kafka_bootstrap_servers, security=settings.kafka_security)
-    except BrokerUnavailable:
-        return None
-    with contextlib.closing(source):
+    def __enter__(self) -> "StatusReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _components(self, broker: bool, warehouse: bool) -> dict[str, str]:
+        prefect = self._settings.prefect_api_url
+        dashboard = state.read(self._settings.home).get("dashboard_url")
+        supervised = running_states(self._settings.home)
+        return {
+            "broker": _up(broker),
+            "warehouse": _up(warehouse),
+            "prefect": _up(_answers(f"{prefect}/health") if prefect else False),
+            "dashboard": _up(_answers(f"{dashboard}/healthz") if dashboard else False),
+            **{
+                name: "up" if value == "RUNNING" else value.lower()
+                for name, value in supervised.items()
+                if name in ("worker", "simulator")
+            },
+        }
+
+    def _warehouse(self) -> dict[str, Any]:
         try:
+            self._connection = self._connection or store.connect(self._settings.location, read_only=True)
+        except SettingsError:
+            return {}
+        found = store.rows(self._connection, store.statement("status/freshness"))[0]
+        return {
+            "progress": landing.progress(self._connection),
+            "totals": {name: found.pop(name) for name in ("consumed", "landed", "duplicate", "quarantined")},
+            "balanced": found.pop("balanced"),
+            **{k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in found.items()},
+        }
+
+    def _partitions(
+        self, progress: Mapping[landing.Partition, int], now: dt.datetime
+    ) -> list[dict[str, Any]] | None:
+        """Offsets and lag per partition; None when the broker cannot be asked."""
+        try:
+            source = self._open_source()
             bounds = source.bounds()
+            waiting = {p: progress.get(p, first) for p, (first, _) in bounds.items()}
+            lagging = {p: at for p, at in waiting.items() if bounds[p][0] <= at < bounds[p][1]}
+            oldest = source.received_at(lagging) if lagging else {}
         except BrokerUnavailable:
-            return []
-        waiting = {p: progress.get(p, first) for p, (first, end) in bounds.items()}
-        lagging = {p: at for p, at in waiting.items() if at < bounds[p][1]}
-        oldest = source.received_at(lagging) if lagging else {}
+            self._drop_source()
+            return None
         return [
             {
                 "topic": p.topic,
@@ -101,3 +106,27 @@ def _partitions(
             }
             for p, (first, end) in sorted(bounds.items())
         ]
+
+    def _open_source(self) -> EventSource:
+        servers = self._settings.kafka_bootstrap_servers
+        if not servers:
+            raise BrokerUnavailable("no broker is configured, and no stack runs here")
+        self._source = self._source or EventSource(servers, security=self._settings.kafka_security)
+        return self._source
+
+    def _drop_source(self) -> None:
+        if self._source is not None:
+            with contextlib.suppress(BrokerUnavailable):
+                self._source.close()
+            self._source = None
+
+
+def _up(answers: bool) -> str:
+    return "up" if answers else "down"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).is_success
+    except httpx.HTTPError:
+        return False

@@ -15,7 +15,7 @@ import pytest
 
 from flows.landing import Lander
 from flows.settings import Settings
-from flows.status import collect
+from flows.status import StatusReader
 from producers.contracts import CheckFailed, Event
 from producers.contracts.events import DeviceCalibrated, TelemetryFrame
 from producers.publisher import Publisher, create_topics
@@ -82,10 +82,15 @@ def land_all(settings: Settings) -> None:
     store.migrate(connection, settings.location)
     lander = Lander(settings, connection, lambda: dt.datetime.now(dt.UTC))
     stop = threading.Event()
-    while collect(settings, now=NOW)["lag_events"] != 0:
+    while status(settings)["lag_events"] != 0:
         lander.run(stop, seconds=0.5)
     lander.close()
     connection.close()
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    with StatusReader(settings) as reader:
+        return reader.read(dt.datetime.now(dt.UTC))
 
 
 def account(settings: Settings) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def test_everything_is_landed_once_and_the_books_balance(settings, own_broker):
     publish(own_broker.bootstrap, range(2_000))
     land_all(settings)
     assert account(settings) == {"landed": 2_000, "distinct_ids": 2_000, "quarantined": 20, "duplicate": 0}
-    found = collect(settings, now=dt.datetime.now(dt.UTC))
+    found = status(settings)
     assert found["totals"] == {"consumed": 2_020, "landed": 2_000, "duplicate": 0, "quarantined": 20}
     assert (found["lag_events"], found["balanced"]) == (0, True)
 
@@ -153,7 +158,7 @@ def test_killed_at_any_time_nothing_is_lost_or_doubled(settings, own_broker):
     assert account(settings) == {
         "landed": total, "distinct_ids": total, "quarantined": total // 100, "duplicate": 0,
     }  # fmt: skip
-    assert collect(settings, now=NOW)["balanced"]
+    assert status(settings)["balanced"]
 
 
 def landed_batches(settings: Settings) -> int:
