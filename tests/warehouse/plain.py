@@ -269,7 +269,7 @@ def _count_maintenance(visits: list[Fact], planned: dict[str, int], as_of: dt.da
             decisions.append((closes, False))
     in_year = [on_time for decided_at, on_time in decisions if decided_at >= as_of - 365 * DAY]
     if in_year:
-        count(in_year[-1])
+        count(in_year[0])
 
 
 def _count_gain(core: dict[str, list[Fact]], visits: list[Fact], as_of: dt.datetime, count: Any) -> None:

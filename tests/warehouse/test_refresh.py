@@ -158,7 +158,7 @@ def test_the_year_is_half_open(warehouse):
 
 def test_maintenance(warehouse):
     """On time is 90 to 183 days after the session before; early, late and lapsed are not; who is not yet due
-    and who never finished the series is not counted; each patient counts once, by the newest decision."""
+    and who never finished the series is not counted; a patient counts once, by the first decision of the year."""
     days = {
         # days before as_of of the third session of the series, then of maintenance sessions
         "at-89": [150, 61],
@@ -167,8 +167,10 @@ def test_maintenance(warehouse):
         "at-184": [200, 16],
         "lapsed": [184],
         "not-yet-due": [183],
-        "twice": [350, 240, 10],
+        "twice": [350, 240, 10],  # on time after 110 days, late after 230
         "then-not-yet-due": [250, 150],
+        "late-then-on-time": [340, 100, 5],
+        "on-time-then-lapsed": [560, 460, 340],
         "long-ago": [600],
     }
     rows = [
@@ -187,8 +189,8 @@ def test_maintenance(warehouse):
         "session_completed",
         "session_id | patient_key | session_number | completed_at\ndrop-2 | dropped | 2 | 2026-02-01 10:00",
     )
-    # on time: at-90, at-183, then-not-yet-due; twice is late with its newest (230 days)
-    assert refreshed(warehouse, "maintenance_on_time") == {"network": [3, 7], "north": [3, 7]}
+    # on time: at-90, at-183, twice, then-not-yet-due, on-time-then-lapsed (its first decision is too old)
+    assert refreshed(warehouse, "maintenance_on_time") == {"network": [5, 9], "north": [5, 9]}
 
 
 def test_a_short_series_that_goes_on_to_maintenance_counts(warehouse):

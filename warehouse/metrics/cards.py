@@ -72,7 +72,8 @@ MAINTENANCE_ON_TIME = MetricCard(
     title="Maintenance on time",
     description=(
         "Share of patients with a completed series whose next session was maintenance, 90 to 183 days after "
-        "the one before. Patients whose window is still open and who have not returned are not counted yet."
+        "the one before. Each patient counts once, by the first such window decided within the year; whoever "
+        "has not returned while the window is still open is not counted yet."
     ),
     numerator="patients whose maintenance session fell 90 to 183 days after the previous session",
     denominator="patients who returned or whose maintenance window closed",

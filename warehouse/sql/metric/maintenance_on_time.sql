@@ -1,13 +1,14 @@
 -- rows for: maintenance_on_time
 -- grain:    one scope (network, clinic), also those without patients
 -- inputs:   temp.visit, temp.scope
--- time:     per patient, the newest maintenance visit that was decided in [$start, $as_of): by returning, or by the
---           end of the window's last day. Not yet due is not counted. Days are differences of UTC dates.
+-- time:     per patient, the first maintenance window that was decided in [$start, $as_of): by returning, or by the
+--           end of its last day. Not yet due is not counted. Days are differences of UTC dates.
 
 WITH due AS (
   SELECT
     clinic_id,
     patient_key,
+    session_id,
     completed_at,
     coalesce(next_phase = 'maintenance' AND days_to_next BETWEEN 90 AND 183, false) AS on_time,
     least(
@@ -22,7 +23,9 @@ decided AS (
   SELECT clinic_id, on_time
   FROM due
   WHERE decided_at >= $start AND decided_at < $as_of
-  QUALIFY row_number() OVER (PARTITION BY clinic_id, patient_key ORDER BY completed_at DESC) = 1
+  -- One per patient, so that patients stay independent. Not the newest: lapsing ends the row of windows, so
+  -- that the newest is a lapse far more often than a window is.
+  QUALIFY row_number() OVER (PARTITION BY clinic_id, patient_key ORDER BY completed_at, session_id) = 1
 ),
 counted AS (
   SELECT
