@@ -157,8 +157,8 @@ def test_the_year_is_half_open(warehouse):
 
 
 def test_maintenance(warehouse):
-    """On time is 90 to 183 days after the session before; early, late and lapsed are not; who is not yet due
-    and who never finished the series is not counted; a patient counts once, by the first decision of the year."""
+    """On time is 90 to 183 days after the session before; early, late and lapsed are not; who is not yet due or
+    never finished the series is not counted; a patient counts once, by the first decision of the year."""
     days = {
         # days before as_of of the third session of the series, then of maintenance sessions
         "at-89": [150, 61],
