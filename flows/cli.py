@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from producers.contracts import DermastreamError, SettingsError
+from producers.contracts import DermastreamError, Retryable, SettingsError
 
 _DOORS = Group("Look and ask", sort_key=1)
 _EVENTS = Group("Events", sort_key=2)
@@ -39,7 +39,7 @@ def main() -> None:
         app()
     except DermastreamError as error:
         print(f"dermastream: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        sys.exit(2 if isinstance(error, SettingsError | Retryable) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -27,7 +27,7 @@ from tenacity import (
 
 from flows.event_source import EventSource
 from flows.settings import Settings
-from producers.contracts import BrokerUnavailable, WarehouseConflict
+from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
 from warehouse import landing, store
 
 log = structlog.get_logger("landing")
@@ -89,8 +89,8 @@ class Lander:
             except landing.ProgressLost as lost:
                 log.warning("progress lost", reason=str(lost))
                 self._reset()
-            except BrokerUnavailable as error:
-                log.warning("broker away, trying again", reason=str(error))
+            except (BrokerUnavailable, WarehouseUnavailable) as error:
+                log.warning("cannot land now, trying again", reason=str(error))
                 self._reset()
                 stop.wait(1)
         return totals

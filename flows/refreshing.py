@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from warehouse.refresh import refresh_if_changed
 
 from flows.settings import Settings
-from producers.contracts import WarehouseConflict
+from producers.contracts import WarehouseConflict, WarehouseUnavailable
 from warehouse import store
+from warehouse.refresh import refresh_if_changed
 
 log = structlog.get_logger("refresh")
 
@@ -51,7 +51,7 @@ class Refresher:
                 report = refresh_if_changed(
                     self._connection, self._settings.location, as_of=now, computed_at=now
                 )
-            except WarehouseConflict as error:
+            except (WarehouseConflict, WarehouseUnavailable) as error:
                 log.warning("refresh put off", reason=str(error))
                 report = None
             if report is not None:

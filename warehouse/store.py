@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from producers.contracts.errors import SettingsError, WarehouseConflict
+from producers.contracts.errors import SettingsError, WarehouseConflict, WarehouseUnavailable
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -166,6 +166,7 @@ def _first_line(error: Exception) -> str:
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────
 
 _CONFLICT = re.compile(r"database is locked|conflict|Failed to commit DuckLake transaction", re.IGNORECASE)
+_NO_SPACE = re.compile(r"No space left|disk is full|disk I/O error", re.IGNORECASE)
 _writers = threading.Lock()
 
 
@@ -184,7 +185,8 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
     """One atomic write. On any exception the transaction is rolled back and the exception re-raised:
     DuckDB's COMMIT on an aborted transaction would say OK and drop the rows.
 
-    Raises WarehouseConflict where another writer came first; run the whole transaction again.
+    Raises WarehouseConflict where another writer came first: run the whole transaction again; and
+    WarehouseUnavailable where its disk is full.
     """
     with _writer_turn(location):
         connection.execute("BEGIN")
@@ -196,6 +198,8 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
                 connection.execute("ROLLBACK")
             if isinstance(error, duckdb.Error) and _CONFLICT.search(str(error)):
                 raise WarehouseConflict(f"warehouse commit: {_first_line(error)}") from error
+            if isinstance(error, duckdb.Error | OSError) and _NO_SPACE.search(str(error)):
+                raise WarehouseUnavailable(f"no space left for the warehouse {location.data_path}") from error
             raise
 
 

@@ -14,6 +14,7 @@ from producers.contracts.errors import (
     SettingsError,
     Terminal,
     WarehouseConflict,
+    WarehouseUnavailable,
 )
 from producers.contracts.events import EVENTS, TOPICS, Event, EventClass, Topic, clinic_of, partition_key
 
@@ -32,6 +33,7 @@ __all__ = [
     "Terminal",
     "Topic",
     "WarehouseConflict",
+    "WarehouseUnavailable",
     "clinic_of",
     "decode",
     "encode",

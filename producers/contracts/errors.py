@@ -7,6 +7,7 @@
     │   └─ CheckFailed         -> stop before publishing
     └─ Retryable   the same call may work later
         ├─ BrokerUnavailable   -> retry with back-off
+        ├─ WarehouseUnavailable -> say so, retry later
         └─ WarehouseConflict   -> retry the whole transaction
 
 A message says what failed, where, and a hint; it never carries a person's data.
@@ -49,6 +50,10 @@ class CheckFailed(Terminal):
 
 class BrokerUnavailable(Retryable):
     """Kafka cannot be reached, or did not answer in time."""
+
+
+class WarehouseUnavailable(Retryable):
+    """The warehouse cannot be written now: its disk is full, or fails."""
 
 
 class WarehouseConflict(Retryable):
