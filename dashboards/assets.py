@@ -3,6 +3,7 @@
 htmx comes from the files that django-htmx carries (Django is never imported), Vega from vl-convert.
 """
 
+import functools
 import gzip
 import hashlib
 import importlib.metadata
@@ -53,24 +54,30 @@ class Assets:
         content["htmx.js"] = _installed("htmx-4.min.js")
         content["hx-sse.js"] = _installed("ext/hx-sse-4.min.js")
         self._small = {name: Asset.of(name, text) for name, text in content.items()}
-        self._vega: Asset | None = None
-        self._bundling = threading.Lock()
 
     def get(self, name: str) -> Asset | None:
         """The asset of that name; null where there is none."""
-        return self._bundle() if name == "vega.js" else self._small.get(name)
+        return _vega() if name == "vega.js" else self._small.get(name)
 
     def warm(self) -> None:
         """Bundle Vega now, on another thread, so that no page has to wait for it."""
-        threading.Thread(target=self._bundle, name="bundle-vega", daemon=True).start()
+        threading.Thread(target=_vega, name="bundle-vega", daemon=True).start()
 
     def url(self, name: str) -> str:
         """Where a page finds it; another content has another address."""
         version = rendering.bundle_version() if name == "vega.js" else self._small[name].digest
         return f"/assets/{version}/{name}"
 
-    def _bundle(self) -> Asset:
-        with self._bundling:
-            if self._vega is None:
-                self._vega = Asset.of("vega.js", rendering.bundle())
-            return self._vega
+
+_bundling = threading.Lock()
+
+
+def _vega() -> Asset:
+    """The bundle, made once a process; who comes meanwhile waits for it."""
+    with _bundling:
+        return _bundled()
+
+
+@functools.cache
+def _bundled() -> Asset:
+    return Asset.of("vega.js", rendering.bundle())
