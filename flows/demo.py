@@ -18,6 +18,8 @@ from flows.stack.stack import Stack
 from flows.status import StatusReader
 from flows.worker import utc_now
 from producers.contracts import CheckFailed
+from producers.simulator import load_manifest
+from producers.simulator.world import build_world
 from warehouse import store
 
 SETTLE_SECONDS = 60.0
@@ -143,31 +145,42 @@ def _produced(home: Path) -> dict[str, Any]:
 
 
 def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
-    """Stop the simulator, let the rest land, and compare what it says with what the warehouse holds."""
+    """Stop the simulator, let the rest land, and compare what it says with what the warehouse holds.
+
+    Events that somebody else published meanwhile are not the simulator's and do not count.
+    """
     stack.stop_simulator()
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (now := reader.read(utc_now()))["lag_events"] != 0:
-        if time.monotonic() > deadline:
-            break
+    while (now := reader.read(utc_now()))["lag_events"] != 0 and time.monotonic() < deadline:
         time.sleep(0.2)
-    produced = _produced(stack.settings.home)
-    if not produced:
+    manifest = load_manifest(stack.settings.home)
+    if manifest is None:
         raise CheckFailed(f"the simulator has produced nothing: see {stack.settings.home / 'logs'}")
-    planted = sum(produced["bad_by_kind"].values())
-    good = produced["acknowledged"] - planted
     totals = now["totals"]
+    scenario = manifest.scenario
+    network = build_world(scenario.seed, scenario.clinics, manifest.start)
+    landed = _landed_of(stack.settings, [clinic.clinic_id for clinic in network.clinics])
     return {
-        "produced": good,
-        "planted_bad": planted,
-        **totals,
+        "produced": manifest.events,
+        "landed": landed,
+        "planted_bad": manifest.bad,
+        "quarantined": totals["quarantined"],
+        "duplicates": totals["duplicate"],
+        "consumed": totals["consumed"],
         "lag_events": now["lag_events"],
         "balanced": now["balanced"],
         "newest_metric_at": now["newest_metric_at"],
         "accounted": (
-            good == totals["landed"]
-            and planted == totals["quarantined"]
+            manifest.events == landed
+            and manifest.bad == totals["quarantined"]
             and totals["duplicate"] == 0
             and now["lag_events"] == 0
             and now["balanced"]
         ),
     }
+
+
+def _landed_of(settings: Settings, clinic_ids: list[str]) -> int:
+    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
+        found = store.rows(connection, store.statement("status/landed_of"), {"clinic_ids": clinic_ids})
+    return int(found[0]["events"])
