@@ -41,7 +41,8 @@ def refreshed(warehouse: Warehouse, metric_id: str, *, as_of: dt.datetime = AS_O
 
 
 def test_only_known_outcomes_count(warehouse):
-    """A follow-up or a reported sign makes the outcome known; an expected reaction is known, but no event."""
+    """A follow-up or a reported sign makes the outcome known, from as_of on not yet; an expected reaction
+    is known, but no event."""
     warehouse.put(
         "session_completed",
         """
@@ -57,7 +58,13 @@ def test_only_known_outcomes_count(warehouse):
     )
     warehouse.put(
         "follow_up_completed",
-        "follow_up_id | session_id | occurred_at\nf1 | fine | 2026-10-04 10:00\nf2 | fine | 2026-10-05 10:00",
+        """
+        follow_up_id | session_id | occurred_at
+        -------------+------------+-----------------
+        f1           | fine       | 2026-10-04 10:00
+        f2           | fine       | 2026-10-05 10:00
+        f3           | unknown    | 2026-11-18 12:00
+        """,
     )
     warehouse.put(
         "adverse_event_reported",
@@ -157,8 +164,8 @@ def test_the_year_is_half_open(warehouse):
 
 
 def test_maintenance(warehouse):
-    """On time is 90 to 183 days after the session before; early, late and lapsed are not; who is not yet due or
-    never finished the series is not counted; a patient counts once, by the first decision of the year."""
+    """On time is 90 to 183 days after the session before; early, late and lapsed are not; who is not yet due
+    or never finished the series is not counted; a patient counts once, by the first decision of the year."""
     days = {
         # days before as_of of the third session of the series, then of maintenance sessions
         "at-89": [150, 61],
