@@ -1,6 +1,6 @@
 // Draws the chart named by an element's `chart` attribute, again whenever that or the colour scheme changes.
 // Expressions run in Vega's interpreter (`ast`), so that the page's policy can forbid eval.
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 
 class TrendChart extends HTMLElement {
   static observedAttributes = ["chart"];
