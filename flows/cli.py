@@ -246,7 +246,7 @@ def metrics_list(*, json_: AsJson = False) -> None:
     from flows.printing import print_cards
     from warehouse.metrics.cards import CARDS
 
-    cards = [asdict(card) for card in CARDS]
+    cards = [asdict(card) for card in CARDS.values()]
     print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
 
 

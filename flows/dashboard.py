@@ -10,15 +10,16 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises SettingsError where it cannot start."""
     folder = settings.home / "dashboard"
     folder.mkdir(parents=True, exist_ok=True)
+    port = settings.dashboard_port or 8000
     serve(
         DashboardSettings(
             location=settings.location,
             accounts=folder / "accounts.sqlite",
             secret=folder / "secret",
-            base_url=f"http://{settings.dashboard_host}:{settings.dashboard_port}",
+            base_url=settings.dashboard_url or f"http://{settings.dashboard_host}:{port}",
             archive=settings.archive_dir,
         ),
         settings.dashboard_host,
-        settings.dashboard_port or 8000,
+        port,
         utc_now,
     )

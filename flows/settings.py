@@ -57,6 +57,9 @@ class Settings(BaseSettings):
 
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: a free one, kept")
+    dashboard_url: str | None = Field(
+        None, description="How readers reach the dashboard, behind a proxy; empty: its host and port"
+    )
     prefect_api_url: str | None = Field(
         None, alias="PREFECT_API_URL", description="External Prefect server; empty: the embedded one"
     )
