@@ -179,7 +179,7 @@ def publish(
     else:
         for line in sent["refused"]:
             print(f"line {line['line']}: {line['rule']} at {line['path']}: {line['detail']}", file=sys.stderr)
-        print(f"{sent['sent']} sent, {len(sent['refused'])} refused")
+        print(f"{sent['published']} of {sent['events']} sent, {len(sent['refused'])} refused")
     if sent["refused"]:
         sys.exit(1)
 

@@ -1,5 +1,6 @@
 """The simulator and the file publisher as processes of the service."""
 
+import os
 import signal
 import threading
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ def run(settings: Settings, options: Mapping[str, Any]) -> None:
 
 def publish(settings: Settings, file: Path, *, partial: bool) -> dict[str, Any]:
     """Validate and send a file of events; see `producers.publisher.publish_file`."""
+    if not os.access(file, os.R_OK) or file.is_dir():  # said before the broker is asked for
+        raise SettingsError(f"cannot read the file {file}")
     with Publisher(_servers(settings), security=settings.kafka_security) as publisher:
         return asdict(publish_file(file, publisher, utc_now(), partial=partial))
 
