@@ -207,7 +207,6 @@ class _Site:
         await run_in_threadpool(self._sessions.end, token)
         response = RedirectResponse("/login", 303)
         self._session_cookie.delete(response)
-        response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
     def _login_form(self, request: Request, target: str, message: str, status: int) -> Response:
@@ -380,7 +379,10 @@ class _Site:
         return self._error_page(503)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        return self._error_page(500)
+        """Our own fault: outside the middleware, so the headers are set here. The server logs the error."""
+        response = self._error_page(500)
+        response.headers.update(security.headers(https=self._settings.https))
+        return response
 
     def _error_page(self, status: int) -> Response:
         title, hint = _ERRORS.get(status, ("That did not work", "Please try again in a moment."))
