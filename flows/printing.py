@@ -9,7 +9,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:  # into a pipe or file: no line is cut
+    console = Console(highlight=False, soft_wrap=True, width=10_000)
 
 
 def print_rows(

@@ -1,4 +1,4 @@
-"""Every command of the README, run as it stands there."""
+"""Every command of the README, run as it stands there. After `test_running`: it publishes events."""
 
 import re
 import shlex
