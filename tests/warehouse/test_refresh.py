@@ -286,7 +286,7 @@ def test_follow_up_coverage(warehouse):
 
 
 def test_improvement_counts_a_patient_once(warehouse):
-    """GAIS only, 14 to 90 days after the latest session, the newest score, a clinician's first, by protocol."""
+    """GAIS only, 14 to 90 days after the latest session; the newest score, a clinician's first."""
     warehouse.put(
         "session_completed",
         """
@@ -302,17 +302,17 @@ def test_improvement_counts_a_patient_once(warehouse):
     warehouse.put(
         "assessment_recorded",
         """
-        clinic_id | assessment_id | session_id | patient_key | scale        | score | occurred_at | rater
-        ----------+---------------+------------+-------------+--------------+-------+-----------------+----------
-        north     | before-latest | s1         | a           | gais         | 5.0   | 2026-05-20 10:00 | clinician
-        north     | earlier       | s2         | a           | gais         | 4.0   | 2026-07-01 10:00 | clinician
-        north     | newest        | s2         | a           | gais         | 2.0   | 2026-08-30 23:00 | clinician
-        north     | self-rated    | s2         | a           | gais         | 5.0   | 2026-08-30 23:00 | patient
-        north     | too-late      | s2         | a           | gais         | 5.0   | 2026-08-31 00:00 | clinician
-        north     | other-scale   | s2         | a           | satisfaction | 90.0  | 2026-08-01 10:00 | clinician
-        north     | day-14        | s3         | b           | gais         | 3.0   | 2026-06-15 01:00 | clinician
-        north     | day-13        | s4         | c           | gais         | 1.0   | 2026-06-14 23:00 | clinician
-        east      | newest        | s1         | a           | gais         | 1.0   | 2026-07-01 10:00 | clinician
+        clinic_id | assessment_id | patient_key | scale        | score | occurred_at      | rater
+        ----------+---------------+-------------+--------------+-------+------------------+----------
+        north     | before-latest | a           | gais         | 5.0   | 2026-05-20 10:00 | clinician
+        north     | earlier       | a           | gais         | 4.0   | 2026-07-01 10:00 | clinician
+        north     | newest        | a           | gais         | 2.0   | 2026-08-30 23:00 | clinician
+        north     | self-rated    | a           | gais         | 5.0   | 2026-08-30 23:00 | patient
+        north     | too-late      | a           | gais         | 5.0   | 2026-08-31 00:00 | clinician
+        north     | other-scale   | a           | satisfaction | 90.0  | 2026-08-01 10:00 | clinician
+        north     | day-14        | b           | gais         | 3.0   | 2026-06-15 01:00 | clinician
+        north     | day-13        | c           | gais         | 1.0   | 2026-06-14 23:00 | clinician
+        east      | newest        | a           | gais         | 1.0   | 2026-07-01 10:00 | clinician
         """,
     )
     assert refreshed(warehouse, "protocol_improvement") == {
