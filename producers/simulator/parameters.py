@@ -15,7 +15,7 @@ class Parameters:
     """What one simulated world assumes; the defaults are the realistic ones."""
 
     # ── demand ──────────────────────────────────────────────────────────────────────────────────────────
-    new_patients_per_open_day: float = 2.7  # patients, mean clinic [A]
+    new_patients_per_open_day: float = 2.3  # patients, mean clinic [A]
     clinic_size_sd_log: float = 0.25  # between clinics [A]
     no_show_prepaid: float = 0.08  # per appointment [A]
     no_show_otherwise: float = 0.15  # per appointment; dermatology reports 15-25 % [L]

@@ -236,7 +236,6 @@ def _clinic(seed: int, number: int, start: dt.datetime, parameters: Parameters) 
     name = template.display_name if generation == 1 else f"{template.display_name} {generation}"
     opened_on = start.date() - dt.timedelta(days=rng.randint(400, 4000))
     rooms = rng.randint(2, 3)
-    late = rng.random() < parameters.late_clinics
     return Clinic(
         number=number,
         clinic_id=clinic_id,
@@ -255,7 +254,9 @@ def _clinic(seed: int, number: int, start: dt.datetime, parameters: Parameters) 
         skin_tilt=template.skin_tilt,
         follow_up=rng.uniform(*parameters.follow_up),
         reported_by_patient=rng.uniform(*parameters.reported_by_patient),
-        calibration_days=parameters.calibration_days_late if late else parameters.calibration_days,
+        calibration_days=parameters.calibration_days_late
+        if _is_late(seed, number, parameters)
+        else parameters.calibration_days,
         gain=rng.gauss(0, parameters.gain_sd_clinic),
         patient_secret=hashlib.blake2b(f"{seed}/patients/{number}".encode(), digest_size=32).digest(),
         operators=tuple(
@@ -268,6 +269,12 @@ def _clinic(seed: int, number: int, start: dt.datetime, parameters: Parameters) 
         ),
         devices=tuple(_device(rng, clinic_id, index, opened_on, start, parameters) for index in range(rooms)),
     )
+
+
+def _is_late(seed: int, number: int, parameters: Parameters) -> bool:
+    """Whether the clinic lets calibrations slip: exactly the share of any run of clinics, by turns."""
+    turn = number + rng_for(seed, "late").random() / parameters.late_clinics
+    return int((turn + 1) * parameters.late_clinics) > int(turn * parameters.late_clinics)
 
 
 def _device(
