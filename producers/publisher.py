@@ -155,8 +155,7 @@ class Publisher:
     @property
     def backlog(self) -> int:
         """Events sent and neither acknowledged nor failed yet."""
-        with self._changed:
-            return self._sent - self._acknowledged - self._failed
+        return self._sent - self._acknowledged - self._failed
 
     def publish(self, event: Event[Any], topic: str | None = None) -> None:
         """Send one event in its canonical form under its partition key.
@@ -172,7 +171,8 @@ class Publisher:
 
         Raises BrokerUnavailable, or ContractViolation for a value too large for any broker.
         """
-        self._wait_until(lambda: self._sent - self._acknowledged - self._failed < MAX_BACKLOG)
+        if self.backlog >= MAX_BACKLOG:
+            self._wait_until(lambda: self.backlog < MAX_BACKLOG)
         self._raise_error()
         try:
             future = self._producer.send(topic, key=key, value=value)
