@@ -51,8 +51,8 @@ class Assets:
 
     def __init__(self) -> None:
         content = {file.name: file.read_bytes() for file in sorted(_STATIC.iterdir())}
-        content["htmx.js"] = _installed("htmx-4.min.js")
-        content["hx-sse.js"] = _installed("ext/hx-sse-4.min.js")
+        # One file: as two deferred ones, a slow second would come after htmx has looked for its extensions.
+        content["htmx.js"] = _installed("htmx-4.min.js") + b"\n" + _installed("ext/hx-sse-4.min.js")
         self._small = {name: Asset.of(name, text) for name, text in content.items()}
 
     def get(self, name: str) -> Asset | None:

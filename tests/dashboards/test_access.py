@@ -366,7 +366,7 @@ def test_assets(as_user: AsUser):
     client = as_user("manager")
     found = [part.split('"')[0] for part in client.get("/").text.split('"/assets/')[1:]]
     assert {path.split("/")[1] for path in found} == {
-        "app.css", "app.js", "htmx.js", "hx-sse.js", "mark.svg", "vega.js",
+        "app.css", "app.js", "htmx.js", "mark.svg", "vega.js",
     }  # fmt: skip
     for path in found:
         first = client.get(f"/assets/{path}")

@@ -11,6 +11,8 @@ from tests.dashboards.conftest import AS_OF, NOW, PASSWORD, Lake, Watched, incid
 
 pytestmark = pytest.mark.browser
 
+expect.set_options(timeout=30_000)
+
 
 def test_overview_shows_the_warehouse(watched: Watched, lake: Lake):
     """Tiles and table show the numbers that are in the warehouse, quietly and from this machine alone."""
@@ -54,6 +56,26 @@ def test_follows_the_warehouse(watched: Watched, lake: Lake):
     assert page.locator("details").get_attribute("open") is not None
     assert page.locator("trend-chart svg").count() == 1
     assert page.evaluate("window.neverReloaded")
+    assert watched.console == []
+
+
+def test_slow_scripts_are_waited_for(watched: Watched, lake: Lake):
+    """The page follows the warehouse however late, and in whatever order, its scripts arrive."""
+    late: list[Any] = []
+
+    def hold(route: Any) -> None:
+        late.append(route)
+        if len(late) == 3:
+            for each in reversed(late):
+                each.continue_()
+
+    watched.page.route(re.compile(r"\.js$"), hold)
+    with watched.page.expect_response(lambda response: "/live" in response.url):
+        watched.log_in("manager")
+    landed = watched.page.locator("#freshness dd").nth(3)
+    before = int(landed.inner_text().replace(",", ""))
+    lake.insert("landing.batch", {"batch_id": "late", "landed": 50})
+    expect(landed).to_have_text(f"{before + 50:,}")
     assert watched.console == []
 
 
