@@ -10,12 +10,17 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import kafka
+import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from flows import record_batches
 from producers.contracts import TOPICS, BrokerUnavailable, CheckFailed
-from warehouse.landing import Batch, Partition, Slice
+from warehouse.landing import Batch, Partition, Records, Slice
+
+log = structlog.get_logger("event_source")
 
 GROUP = "dermastream-landing"
 """Consumer group under which progress is mirrored."""
@@ -30,6 +35,7 @@ class EventSource:
         *,
         topics: Iterable[str] = tuple(TOPICS),
         security: Mapping[str, Any] | None = None,
+        whole_batches: bool = True,
     ) -> None:
         self._topics = tuple(topics)
         self._next: dict[Partition, int] = {}
@@ -43,7 +49,7 @@ class EventSource:
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
                 check_crcs=True,
-                max_poll_records=50_000,
+                max_poll_records=10_000,
                 fetch_max_bytes=32 * 2**20,
                 max_partition_fetch_bytes=8 * 2**20,
                 fetch_max_wait_ms=100,
@@ -53,6 +59,16 @@ class EventSource:
             )
         except KafkaError as error:
             raise BrokerUnavailable(f"Kafka at {bootstrap}: {type(error).__name__}") from None
+        self._whole_batches = whole_batches and self._read_whole_batches()
+        self._most_at_once = 64 if self._whole_batches else 10_000
+
+    def _read_whole_batches(self) -> bool:
+        """Switch to the fast path, or say loudly why not."""
+        if kafka.__version__ != record_batches.SUPPORTED:
+            log.warning("reading record by record", reason=f"unknown kafka-python {kafka.__version__}")
+            return False
+        record_batches.install(self._consumer)
+        return True
 
     def partitions(self) -> list[Partition]:
         """Every partition of our topics. Raises BrokerUnavailable while a topic is missing."""
@@ -89,26 +105,34 @@ class EventSource:
     def poll(self, *, max_events: int, max_bytes: int, max_seconds: float) -> Batch:
         """Gather events until one of the bounds is reached; empty when there were none in time."""
         deadline = time.monotonic() + max_seconds
-        slices: dict[Partition, Slice] = {}
+        gathered: dict[Partition, list[Records]] = {}
         events = size = 0
         while events < max_events and size < max_bytes:
             wait_ms = max(0, int((deadline - time.monotonic()) * 1000))
             try:
-                polled = self._consumer.poll(timeout_ms=wait_ms, max_records=max_events - events)
+                polled = self._consumer.poll(timeout_ms=wait_ms, max_records=self._most_at_once)
             except OffsetOutOfRangeError as error:
                 raise CheckFailed(f"Kafka no longer holds the offset we are at: {error}") from None
-            for kafka_partition, records in polled.items():
+            for kafka_partition, found in polled.items():
                 partition = Partition(kafka_partition.topic, kafka_partition.partition)
-                part = slices.setdefault(partition, Slice(partition, self._next[partition]))
-                part.extend(records)
-                events += len(records)
-                size += sum(len(r.value) for r in records if r.value is not None)
+                parts = self._records(found)
+                gathered.setdefault(partition, []).extend(parts)
+                events += sum(len(p) for p in parts)
+                size += sum(len(p.buffer) for p in parts)
             if time.monotonic() >= deadline:
                 break
-        for partition, part in slices.items():
-            part.next_offset = self._consumer.position(_kafka(partition))
-            self._next[partition] = part.next_offset
-        return Batch(list(slices.values()))
+        return Batch([self._slice(partition, parts) for partition, parts in gathered.items()])
+
+    def _records(self, found: list[Any]) -> list[Records]:
+        """What the consumer gave: whole batches, or records one by one where those cannot be had."""
+        if self._whole_batches:
+            return [stand_in.value.records() for stand_in in found]
+        return [Records.of(found)]
+
+    def _slice(self, partition: Partition, parts: list[Records]) -> Slice:
+        first = self._next[partition]
+        self._next[partition] = self._consumer.position(_kafka(partition))
+        return Slice(partition, first, self._next[partition], Records.joined(parts, first_offset=first))
 
     def received_at(
         self, positions: Mapping[Partition, int], *, seconds: float = 2.0
@@ -120,7 +144,8 @@ class EventSource:
         while len(found) < len(positions) and time.monotonic() < deadline:
             for kafka_partition, records in self._consumer.poll(timeout_ms=200, max_records=1).items():
                 partition = Partition(kafka_partition.topic, kafka_partition.partition)
-                found[partition] = dt.datetime.fromtimestamp(records[0].timestamp / 1000, dt.UTC)
+                oldest_ms = self._slice(partition, self._records(records)).records.timestamp_ms[0]
+                found[partition] = dt.datetime.fromtimestamp(int(oldest_ms) / 1000, dt.UTC)
                 self._consumer.pause(kafka_partition)
         return found
 

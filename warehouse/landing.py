@@ -6,15 +6,22 @@ This module knows nothing of Kafka: a `Batch` is what anyone read from any log w
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from producers.contracts import CODEC_VERSION, EVENTS, ContractViolation, Retryable, clinic_of, decode
+from producers.contracts.codec import EARLIEST, MAX_CLOCK_AHEAD
+from warehouse.columnar import Frames, Ints, content_hash, read_frames
 from warehouse.store import Connection, Location, rows, statement, transaction
+
+Headers = list[tuple[str, bytes | None]]
 
 
 class Partition(NamedTuple):
@@ -24,27 +31,101 @@ class Partition(NamedTuple):
     number: int
 
 
-@dataclass
-class Slice:
-    """Consecutive events of one partition: records from `first_offset` up to, not including, `next_offset`.
+@dataclass(frozen=True)
+class Records:
+    """Consecutive records of a log, as places in one buffer; nothing is copied out of it.
 
-    A record has `offset`, `timestamp` (broker's, milliseconds), `key`, `value` and `headers`.
+    Arrays have one entry per record. A size of -1 is a null key or value. `headers` has an entry only for
+    records that carry some.
     """
+
+    buffer: npt.NDArray[np.uint8]
+    offset: Ints
+    timestamp_ms: Ints
+    key_at: Ints
+    key_size: Ints
+    value_at: Ints
+    value_size: Ints
+    headers: Mapping[int, Headers] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[Any]) -> "Records":
+        """From objects with `offset`, `timestamp` (milliseconds), `key`, `value` and `headers`."""
+        texts = [text for r in records for text in (r.key, r.value)]
+        sizes = np.array([-1 if text is None else len(text) for text in texts], np.int64)
+        ends = np.cumsum(np.maximum(sizes, 0))
+        starts = ends - np.maximum(sizes, 0)
+        return cls(
+            buffer=np.frombuffer(b"".join(text or b"" for text in texts), np.uint8),
+            offset=np.array([r.offset for r in records], np.int64),
+            timestamp_ms=np.array([r.timestamp for r in records], np.int64),
+            key_at=starts[0::2],
+            key_size=sizes[0::2],
+            value_at=starts[1::2],
+            value_size=sizes[1::2],
+            headers={i: list(r.headers) for i, r in enumerate(records) if r.headers},
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Records"], *, first_offset: int) -> "Records":
+        """One after the other, without what lies before `first_offset`: a fetch may begin inside a batch."""
+        shift = np.cumsum([0, *(len(p.buffer) for p in parts)])
+        rows = np.cumsum([0, *(len(p) for p in parts)])
+
+        def places(name: str) -> Ints:
+            return np.concatenate([getattr(p, name) + at for p, at in zip(parts, shift[:-1], strict=True)])
+
+        def column(name: str) -> Ints:
+            return np.concatenate([getattr(p, name) for p in parts])
+
+        columns = {name: column(name) for name in ("offset", "timestamp_ms", "key_size", "value_size")}
+        columns |= {name: places(name) for name in ("key_at", "value_at")}
+        wanted = np.flatnonzero(columns["offset"] >= first_offset)
+        row_of = {int(old): new for new, old in enumerate(wanted)}
+        headers = (
+            {
+                row_of[int(base) + i]: found
+                for part, base in zip(parts, rows[:-1], strict=True)
+                for i, found in part.headers.items()
+                if int(base) + i in row_of
+            }
+            if any(p.headers for p in parts)
+            else {}
+        )
+        return cls(
+            buffer=np.concatenate([p.buffer for p in parts]),
+            headers=headers,
+            **{name: values[wanted] for name, values in columns.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def key(self, i: int) -> bytes | None:
+        return self._text(self.key_at[i], self.key_size[i])
+
+    def value(self, i: int) -> bytes | None:
+        return self._text(self.value_at[i], self.value_size[i])
+
+    def _text(self, at: int, size: int) -> bytes | None:
+        return None if size < 0 else self.buffer[at : at + size].tobytes()
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The records of one partition from `first_offset` up to, not including, `next_offset`."""
 
     partition: Partition
     first_offset: int
-    next_offset: int = -1
-    records: list[Any] = field(default_factory=list)
-
-    def extend(self, records: Iterable[Any]) -> None:
-        self.records.extend(records)
+    next_offset: int
+    records: Records
 
 
-@dataclass
+@dataclass(frozen=True)
 class Batch:
     """What one poll brought, over any number of partitions."""
 
-    slices: list[Slice]
+    slices: Sequence[Slice]
 
     @property
     def events(self) -> int:
@@ -123,32 +204,56 @@ def land(
 
     Raises ProgressLost, or WarehouseConflict when the same call may work again; nothing was stored then.
     """
-    incoming, refused = _decode(batch)
-    connection.register("incoming", incoming)
+    decoded = decode_batch(batch)
+    connection.register("incoming", decoded.events)
+    connection.register("frames", decoded.frames)
     connection.register("parts", _parts(batch))
-    bind = {"batch_id": batch_id, "landed_at": landed_at, "worker": worker, "started_at": started_at}
+    bind = {"batch_id": batch_id, "landed_at": landed_at}
     try:
         with transaction(connection, location):
-            _judge(connection, incoming)
-            for table in _tables_in(incoming):
-                connection.execute(_insert(connection, table), {"batch_id": batch_id, "landed_at": landed_at})
-            refused = refused + _conflicts(connection, batch)
+            _judge(connection, decoded)
+            for table in decoded.tables():
+                connection.execute(_insert(connection, table), bind)
+            if len(decoded.frames):
+                connection.execute(statement("landing/insert_frames"), bind)
+            refused = [*decoded.refused, *_conflicts(connection, batch)]
             connection.register("refused", _table(refused, _REFUSED))
             if refused:
-                connection.execute(
-                    statement("landing/quarantine"),
-                    {"batch_id": batch_id, "landed_at": landed_at, "codec_version": CODEC_VERSION},
-                )
-            connection.execute(statement("landing/ledger"), bind)
+                connection.execute(statement("landing/quarantine"), bind | {"codec_version": CODEC_VERSION})
+            connection.execute(
+                statement("landing/ledger"), bind | {"worker": worker, "started_at": started_at}
+            )
             _advance(connection, batch, batch_id, landed_at)
-        report = _report(connection, batch_id, batch)
+            report = _report(connection, batch_id, batch, refused)
         if any(progress(connection)[p] != offset for p, offset in report.next_offsets.items()):
             raise ProgressLost(f"batch {batch_id}: progress is not what was committed")
         return report
     finally:
-        for name in ("incoming", "refused", "parts"):
+        for name in ("incoming", "frames", "refused", "parts"):
             connection.unregister(name)
-        connection.execute("DROP TABLE IF EXISTS temp.judged")
+        connection.execute("DROP TABLE IF EXISTS temp.unwanted")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch after step 2: events with canonical text, frames as columns, and what was refused."""
+
+    events: pa.Table
+    frames: pa.Table
+    refused: list[tuple[Any, ...]]
+
+    def tables(self) -> list[str]:
+        return sorted(pc.unique(self.events.column("table")).to_pylist())
+
+    def span(self) -> tuple[dt.datetime, dt.datetime]:
+        """First and last moment that the accepted events speak of; the epoch where there are none."""
+        found = [
+            limit
+            for table in (self.events, self.frames)
+            if len(table)
+            for limit in pc.min_max(table.column("occurred_at")).as_py().values()
+        ] or [dt.datetime(1970, 1, 1, tzinfo=dt.UTC)]
+        return min(found), max(found)
 
 
 _INCOMING = pa.schema(
@@ -162,6 +267,7 @@ _INCOMING = pa.schema(
         ("clinic_id", pa.string()),
         ("occurred_at", pa.timestamp("us", tz="UTC")),
         ("supersedes", pa.string()),
+        ("content_hash", pa.uint64()),
         ("value", pa.string()),
     ]
 )
@@ -180,34 +286,106 @@ _REFUSED = pa.schema(
 )
 
 
-def _decode(batch: Batch) -> tuple[pa.Table, list[tuple[Any, ...]]]:
-    """Step 2. Accepted events as columns with their canonical text; refused ones as they came."""
+FRAME_TOPIC = "clinic.device-telemetry"
+CHUNK_ROWS = 12_288
+"""Rows per Arrow chunk: DuckDB gives chunks to threads, so one chunk would keep one thread busy."""
+
+
+def decode_batch(batch: Batch) -> Decoded:
+    """Step 2: canonical frames by the compiled reader, everything else by the strict decoder."""
     accepted: list[tuple[Any, ...]] = []
     refused: list[tuple[Any, ...]] = []
+    frames: list[pa.Table] = []
     for part, slice_ in enumerate(batch.slices):
-        topic = slice_.partition.topic
-        for record in slice_.records:
-            received_at = dt.datetime.fromtimestamp(record.timestamp / 1000, dt.UTC)
+        left: Iterable[int] = range(len(slice_.records))
+        if slice_.partition.topic == FRAME_TOPIC:
+            found = _frames(slice_.records)
+            frames.append(frame_table(found, part, slice_.records))
+            left = np.setdiff1d(np.arange(len(slice_.records)), found.row, assume_unique=True).tolist()
+        for i in left:
             try:
-                event, canonical = decode(record.value, topic=topic, key=record.key, now=received_at)
+                accepted.append(_accept(slice_, part, i))
             except ContractViolation as violation:
-                refused.append((*_origin(part, record), violation.rule, violation.path, violation.detail))
-                continue
-            accepted.append(
-                (
-                    part,
-                    record.offset,
-                    record.timestamp,
-                    EVENTS[event.type].table,
-                    event.source,
-                    event.id,
-                    clinic_of(event.source),
-                    event.time,
-                    event.supersedes,
-                    canonical,
-                )
-            )
-    return _table(accepted, _INCOMING), refused
+                refused.append((*_origin(slice_, part, i), violation.rule, violation.path, violation.detail))
+    joined = pa.concat_tables(frames).combine_chunks() if frames else _NO_FRAMES
+    chunked = pa.Table.from_batches(joined.to_batches(max_chunksize=CHUNK_ROWS), schema=joined.schema)
+    return Decoded(_table(accepted, _INCOMING), chunked, refused)
+
+
+def _accept(slice_: Slice, part: int, i: int) -> tuple[Any, ...]:
+    """One event in its canonical form, as a row of `incoming`. Raises ContractViolation."""
+    records = slice_.records
+    timestamp_ms = int(records.timestamp_ms[i])
+    received_at = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
+    event, canonical = decode(
+        records.value(i), topic=slice_.partition.topic, key=records.key(i), now=received_at
+    )
+    return (
+        part,
+        int(records.offset[i]),
+        timestamp_ms,
+        EVENTS[event.type].table,
+        event.source,
+        event.id,
+        clinic_of(event.source),
+        event.time,
+        event.supersedes,
+        content_hash(canonical),
+        canonical,
+    )
+
+
+def _frames(records: Records) -> Frames:
+    return read_frames(
+        records.buffer,
+        records.value_at,
+        records.value_size,
+        records.key_at,
+        records.key_size,
+        records.timestamp_ms * 1000,
+        earliest_us=int(EARLIEST.timestamp() * 1_000_000),
+        ahead_us=int(MAX_CLOCK_AHEAD.total_seconds() * 1_000_000),
+    )
+
+
+def frame_table(frames: Frames, part: int, records: Records) -> pa.Table:
+    """Frames as an Arrow table with the columns of raw.telemetry_frame; buffers are shared, not copied."""
+    n = len(frames.row)
+    ends = np.concatenate([[0], np.cumsum(frames.samples)]).astype(np.int32)
+
+    def text(column: tuple[Any, Ints], present: Any = None) -> pa.Array:
+        data, last = column
+        offsets = np.concatenate([[0], last]).astype(np.int32)
+        valid = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
+        return pa.Array.from_buffers(pa.string(), n, [valid, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+    def samples(values: Any) -> pa.Array:
+        return pa.ListArray.from_arrays(pa.array(ends), pa.array(values))
+
+    return pa.table(
+        {
+            "part": pa.array(np.full(n, part, np.int32)),
+            "offset": pa.array(records.offset[frames.row]),
+            "received_at": _instants(records.timestamp_ms[frames.row], "ms"),
+            "source": text(frames.source),
+            "id": text(frames.id),
+            "clinic_id": text(frames.clinic_id),
+            "occurred_at": _instants(frames.occurred_us, "us"),
+            "content_hash": pa.array(frames.content_hash),
+            "device_id": text(frames.device_id),
+            "sequence": pa.array(frames.sequence),
+            "sample_interval_ms": pa.array(frames.sample_interval_ms.astype(np.int32)),
+            "depth_mm": samples(frames.depth_mm),
+            "stroke_rate_per_min": samples(frames.stroke_rate_per_min),
+            "motor_current_ma": samples(frames.motor_current_ma),
+            "battery_percent": pa.array(frames.battery_percent),
+            "session_id": text(frames.session_id, frames.has_session),
+        }
+    )
+
+
+def _instants(values: Ints, unit: str) -> pa.Array:
+    return pa.array(values).cast(pa.timestamp(unit)).cast(pa.timestamp(unit, tz="UTC"))
 
 
 def _table(found: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
@@ -217,15 +395,28 @@ def _table(found: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     )
 
 
-def _origin(part: int, record: Any) -> tuple[Any, ...]:
-    return part, record.offset, record.timestamp, record.key, record.value, _headers(record)
+_NO_RECORDS = Records.of([])
+_NO_FRAMES = frame_table(_frames(_NO_RECORDS), 0, _NO_RECORDS)
 
 
-def _headers(record: Any) -> str | None:
+def _origin(slice_: Slice, part: int, i: int) -> tuple[Any, ...]:
+    """Where a refused event came from, and all of it."""
+    records = slice_.records
+    return (
+        part,
+        int(records.offset[i]),
+        int(records.timestamp_ms[i]),
+        records.key(i),
+        records.value(i),
+        _headers(records.headers.get(i)),
+    )
+
+
+def _headers(headers: Headers | None) -> str | None:
     """Kafka headers as JSON, values in base64: they may hold any bytes."""
-    if not record.headers:
+    if not headers:
         return None
-    return json.dumps([[k, None if v is None else base64.b64encode(v).decode()] for k, v in record.headers])
+    return json.dumps([[k, None if v is None else base64.b64encode(v).decode()] for k, v in headers])
 
 
 def _parts(batch: Batch) -> pa.Table:
@@ -238,29 +429,20 @@ def _parts(batch: Batch) -> pa.Table:
             "next_offset": pa.array([s.next_offset for s in batch.slices], pa.int64()),
             "consumed": pa.array([len(s.records) for s in batch.slices], pa.int64()),
             "newest_received_at": pa.array(
-                [max((r.timestamp for r in s.records), default=None) for s in batch.slices],
+                [int(s.records.timestamp_ms.max()) if len(s.records) else None for s in batch.slices],
                 pa.timestamp("ms", tz="UTC"),
             ),
         }
     )
 
 
-def _judge(connection: Connection, incoming: pa.Table) -> None:
-    """Mark each accepted event `land`, `duplicate` or `conflict` against the batch and all history.
+def _judge(connection: Connection, decoded: Decoded) -> None:
+    """Find the accepted events that must not land again: duplicates and conflicts, in batch and history.
 
-    History is pruned to the events' own days: a repeat of an event carries the same time.
+    History is pruned to the events' own time: a repeat of an event carries the same.
     """
-    occurred = incoming.column("occurred_at")
-    first, last = (pc.min(occurred).as_py(), pc.max(occurred).as_py())
-    nothing = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    connection.execute(
-        statement("landing/judge"),
-        {"first": first or nothing, "last": last or nothing},
-    )
-
-
-def _tables_in(incoming: pa.Table) -> list[str]:
-    return sorted(pc.unique(incoming.column("table")).to_pylist())
+    first, last = decoded.span()
+    connection.execute(statement("landing/judge"), {"first": first, "last": last})
 
 
 _SHAPES: dict[str, str] = {}
@@ -290,19 +472,15 @@ def _json_type(type_: str) -> str | list[str]:
 
 def _conflicts(connection: Connection, batch: Batch) -> list[tuple[Any, ...]]:
     """Events whose (source, id) is taken by other content, as refused rows with both hashes."""
-    found = rows(connection, statement("landing/conflicts"))
-    records = {(c["part"], c["offset"]): c for c in found}
-    return [
-        (
-            *_origin(part, record),
-            "id.conflict",
-            "$.id",
-            f"content {taken['content_hash']} differs from {taken['known_hash']}, landed under the same id",
+    refused = []
+    for taken in rows(connection, statement("landing/conflicts")):
+        slice_ = batch.slices[taken["part"]]
+        i = int(np.searchsorted(slice_.records.offset, taken["offset"]))
+        hashes = f"content {taken['content_hash']} differs from {taken['known_hash']}"
+        refused.append(
+            (*_origin(slice_, taken["part"], i), "id.conflict", "$.id", f"{hashes}, landed under the same id")
         )
-        for part, slice_ in enumerate(batch.slices if found else [])
-        for record in slice_.records
-        if (taken := records.get((part, record.offset)))
-    ]
+    return refused
 
 
 def _advance(connection: Connection, batch: Batch, batch_id: str, landed_at: dt.datetime) -> None:
@@ -314,12 +492,18 @@ def _advance(connection: Connection, batch: Batch, batch_id: str, landed_at: dt.
         raise ProgressLost(f"batch {batch_id}: {lost} of its partitions were landed by another worker")
 
 
-def _report(connection: Connection, batch_id: str, batch: Batch) -> Landed:
-    totals = rows(connection, statement("landing/totals"), {"batch_id": batch_id})[0]
-    by_rule = rows(connection, statement("landing/by_rule"), {"batch_id": batch_id})
+def _report(
+    connection: Connection, batch_id: str, batch: Batch, refused: Sequence[tuple[Any, ...]]
+) -> Landed:
+    duplicate = rows(connection, statement("landing/duplicates"))[0]["events"]
+    newest_ms = max((int(s.records.timestamp_ms.max()) for s in batch.slices if len(s.records)), default=None)
     return Landed(
         batch_id=batch_id,
-        by_rule={r["rule"]: r["events"] for r in by_rule},
+        consumed=batch.events,
+        landed=batch.events - duplicate - len(refused),
+        duplicate=duplicate,
+        quarantined=len(refused),
+        by_rule=Counter(row[_REFUSED.get_field_index("rule")] for row in refused),
+        newest_received_at=None if newest_ms is None else dt.datetime.fromtimestamp(newest_ms / 1000, dt.UTC),
         next_offsets={s.partition: s.next_offset for s in batch.slices},
-        **totals,
     )

@@ -11,7 +11,7 @@ import pytest
 from producers.contracts import EVENTS, Event, encode, partition_key
 from producers.contracts.events import DeviceCalibrated, TelemetryFrame
 from warehouse import store
-from warehouse.landing import Batch, Partition, ProgressLost, Slice, claim, land, progress
+from warehouse.landing import Batch, Partition, ProgressLost, Records, Slice, claim, land, progress
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +72,7 @@ def do_land(lake: tuple[store.Connection, store.Location], batch: Batch, batch_i
 
 def one(*values: Event[Any] | bytes | None, start: int = 0) -> Batch:
     found = records(*values, start=start)
-    return Batch([Slice(TELEMETRY, start, start + len(found), found)])
+    return Batch([Slice(TELEMETRY, start, start + len(found), Records.of(found))])
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_offsets_without_events_are_skipped_not_lost(claimed):
     """Compaction leaves gaps: the ledger says so, and consumed + skipped spans the offsets."""
     found = records(calibrated("a"), calibrated("b"))
     found[1].offset = 7
-    do_land(claimed, Batch([Slice(TELEMETRY, 0, 8, found)]))
+    do_land(claimed, Batch([Slice(TELEMETRY, 0, 8, Records.of(found))]))
     connection, _ = claimed
     row = connection.execute(
         "SELECT consumed, skipped, next_offset - first_offset FROM landing.batch"

@@ -4,5 +4,5 @@ INSERT INTO raw.TABLE BY NAME
 SELECT
   source, id, clinic_id, occurred_at, received_at, $landed_at AS landed_at, $batch_id AS batch_id,
   content_hash, supersedes, unnest(json_transform(value::JSON -> '$.data', 'SHAPE'))
-FROM judged
-WHERE verdict = 'land' AND "table" = 'TABLE'
+FROM incoming ANTI JOIN unwanted USING (part, "offset")
+WHERE "table" = 'TABLE'
