@@ -73,7 +73,13 @@ class Lander:
         self._numbers = itertools.count()
         self._run = uuid.uuid4().hex[:12]
 
-    def run(self, stop: threading.Event, *, seconds: float) -> Totals:
+    def run(
+        self,
+        stop: threading.Event,
+        *,
+        seconds: float,
+        after_batch: Callable[[Totals], None] = lambda totals: None,
+    ) -> Totals:
         """Land until stopped or until the time is over, and give the totals.
 
         A broker that is away is waited for. Raises CheckFailed when Kafka no longer holds what we have not
@@ -85,7 +91,8 @@ class Lander:
             try:
                 source = self._source or self._open()
                 self._source = source
-                self._land_next(source, totals)
+                if self._land_next(source, totals):
+                    after_batch(totals)
             except landing.ProgressLost as lost:
                 log.warning("progress lost", reason=str(lost))
                 self._reset()
@@ -120,7 +127,7 @@ class Lander:
             self._source.close()
             self._source = None
 
-    def _land_next(self, source: EventSource, totals: Totals) -> None:
+    def _land_next(self, source: EventSource, totals: Totals) -> bool:
         started_at = self._clock()
         batch = source.poll(
             max_events=self._settings.batch_max_events,
@@ -128,7 +135,7 @@ class Lander:
             max_seconds=self._settings.batch_max_seconds,
         )
         if not batch.slices:
-            return
+            return False
         begun = time.monotonic()
         report = _retrying()(
             landing.land,
@@ -152,6 +159,7 @@ class Lander:
             by_rule=dict(report.by_rule),
             seconds=round(time.monotonic() - begun, 3),
         )
+        return True
 
 
 def _retrying() -> Retrying:
