@@ -190,9 +190,9 @@ def publish(
 @app.command(group=_DOORS)
 def status(*, json_: AsJson = False, home: Home = None) -> None:
     """Components, offsets and lag, totals, newest event, metric and snapshot."""
+    from flows.clock import utc_now
     from flows.printing import print_status
     from flows.status import StatusReader
-    from flows.worker import utc_now
 
     with StatusReader(_settings(home)) as reader:
         found = reader.read(utc_now())
@@ -222,7 +222,7 @@ def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
     """Recompute every metric now."""
     from dataclasses import asdict
 
-    from flows.worker import utc_now
+    from flows.clock import utc_now
     from warehouse import store
     from warehouse.refresh import refresh
 
@@ -263,7 +263,7 @@ def weekly(
 ) -> None:
     """Make a weekly report now: HTML, PDF and CSV."""
     from dashboards.report import IsoWeek, build
-    from flows.worker import utc_now
+    from flows.clock import utc_now
     from warehouse import store
 
     settings = _settings(home)

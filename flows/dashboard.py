@@ -2,8 +2,8 @@
 
 from dashboards.app import DashboardSettings
 from dashboards.serve import serve
+from flows.clock import utc_now
 from flows.settings import Settings
-from flows.worker import utc_now
 
 
 def run(settings: Settings) -> None:

@@ -12,14 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.clock import utc_now
 from flows.settings import Settings
 from flows.stack import state
 from flows.stack.stack import Stack
 from flows.status import StatusReader
-from flows.worker import utc_now
 from producers.contracts import CheckFailed
-from producers.simulator import load_manifest
-from producers.simulator.world import build_world
 from warehouse import store
 
 SETTLE_SECONDS = 60.0
@@ -46,7 +44,7 @@ def run(
         _migrate(stack.settings)
         accounts = _accounts(stack.settings)
         try:
-            console.print(f"starting in {stack.settings.home} …")
+            console.print(f"starting in {stack.settings.home} …", soft_wrap=True)
             if not stack.start(lambda line: console.print(f"  {line}"), stop.is_set):
                 return None
             _greet(stack, accounts)
@@ -118,7 +116,7 @@ def _watch(stack: Stack, reader: StatusReader, stop: threading.Event, for_second
             text = _progress_line(stack, reader)
             line.update(text)
             if not console.is_terminal:
-                console.print(text)
+                console.print(text, soft_wrap=True)
 
 
 def _progress_line(stack: Stack, reader: StatusReader) -> str:
@@ -149,6 +147,9 @@ def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
 
     Events that somebody else published meanwhile are not the simulator's and do not count.
     """
+    from producers.simulator import load_manifest
+    from producers.simulator.world import build_world
+
     stack.stop_simulator()
     deadline = time.monotonic() + SETTLE_SECONDS
     while (now := reader.read(utc_now()))["lag_events"] != 0 and time.monotonic() < deadline:

@@ -16,9 +16,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from flows import record_batches
 from producers.contracts import TOPICS, BrokerUnavailable, CheckFailed
-from warehouse.landing import Batch, Partition, Records, Slice
+from warehouse.log import Batch, Partition, Records, Slice
 
 log = structlog.get_logger("event_source")
 
@@ -64,6 +63,8 @@ class EventSource:
 
     def _read_whole_batches(self) -> bool:
         """Switch to the fast path, or say loudly why not."""
+        from flows import record_batches  # compiled code: only the landing loop needs it
+
         if kafka.__version__ != record_batches.SUPPORTED:
             log.warning("reading record by record", reason=f"unknown kafka-python {kafka.__version__}")
             return False

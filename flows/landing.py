@@ -29,6 +29,7 @@ from flows.event_source import EventSource
 from flows.settings import Settings
 from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
 from warehouse import landing, store
+from warehouse.log import Partition, claim
 
 log = structlog.get_logger("landing")
 
@@ -117,9 +118,9 @@ class Lander:
         log.info("reading", partitions=len(positions), worker=self._worker)
         return source
 
-    def _claim(self, source: EventSource) -> Mapping[landing.Partition, int]:
+    def _claim(self, source: EventSource) -> Mapping[Partition, int]:
         return _retrying()(
-            landing.claim, self._connection, self._settings.location, source.bounds(), at=self._clock()
+            claim, self._connection, self._settings.location, source.bounds(), at=self._clock()
         )
 
     def _reset(self) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from producers.contracts import CheckFailed
 from warehouse.columnar import Bytes
-from warehouse.landing import Headers, Records
+from warehouse.log import Headers, Records
 
 SUPPORTED = "3.0.12"
 """The version of kafka-python whose fetcher this was written against."""

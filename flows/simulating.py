@@ -10,8 +10,9 @@ from typing import Any
 
 import structlog
 
+from flows.clock import utc_now
 from flows.settings import Settings
-from flows.worker import create_topics_when_up, utc_now
+from flows.topics import create_topics_when_up
 from producers import simulator
 from producers.contracts import BrokerUnavailable, SettingsError
 from producers.publisher import Publisher, publish_file

@@ -13,7 +13,8 @@ from flows.settings import Settings
 from flows.stack import state
 from flows.stack.supervisor import running_states
 from producers.contracts import BrokerUnavailable, SettingsError
-from warehouse import landing, store
+from warehouse import store
+from warehouse.log import Partition, progress
 
 
 class StatusReader:
@@ -75,20 +76,18 @@ class StatusReader:
             return {}
         found = store.rows(self._connection, store.statement("status/freshness"))[0]
         return {
-            "progress": landing.progress(self._connection),
+            "progress": progress(self._connection),
             "totals": {name: found.pop(name) for name in ("consumed", "landed", "duplicate", "quarantined")},
             "balanced": found.pop("balanced"),
             **{k: v.isoformat() if isinstance(v, dt.datetime) else v for k, v in found.items()},
         }
 
-    def _partitions(
-        self, progress: Mapping[landing.Partition, int], now: dt.datetime
-    ) -> list[dict[str, Any]] | None:
+    def _partitions(self, landed: Mapping[Partition, int], now: dt.datetime) -> list[dict[str, Any]] | None:
         """Offsets and lag per partition; None when the broker cannot be asked."""
         try:
             source = self._open_source()
             bounds = source.bounds()
-            waiting = {p: progress.get(p, first) for p, (first, _) in bounds.items()}
+            waiting = {p: landed.get(p, first) for p, (first, _) in bounds.items()}
             lagging = {p: at for p, at in waiting.items() if bounds[p][0] <= at < bounds[p][1]}
             oldest = source.received_at(lagging) if lagging else {}
         except BrokerUnavailable:
@@ -111,7 +110,9 @@ class StatusReader:
         servers = self._settings.kafka_bootstrap_servers
         if not servers:
             raise BrokerUnavailable("no broker is configured, and no stack runs here")
-        self._source = self._source or EventSource(servers, security=self._settings.kafka_security)
+        self._source = self._source or EventSource(
+            servers, security=self._settings.kafka_security, whole_batches=False
+        )
         return self._source
 
     def _drop_source(self) -> None:

@@ -4,29 +4,23 @@ One process, because on a SQLite catalog all writers share a turn, and because a
 own costs seconds. Scaled out, `dermastream land` and `dermastream refresh` are processes of their own.
 """
 
-import datetime as dt
 import signal
 import threading
 
 import structlog
-from producers.publisher import create_topics
 
 from flows import bounded
+from flows.clock import utc_now
 from flows.landing import Lander
 from flows.refreshing import Refresher
 from flows.settings import Settings
-from producers.contracts import BrokerUnavailable
+from flows.topics import create_topics_when_up
 from warehouse import store
 
 log = structlog.get_logger("worker")
 
 FIRST_RUN_SECONDS = 20.0
 """The first runs are short, so that a newcomer sees finished runs in Prefect soon."""
-
-
-def utc_now() -> dt.datetime:
-    """The wall clock; only entry points may look at it."""
-    return dt.datetime.now(dt.UTC)
 
 
 def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports: bool = True) -> None:
@@ -81,18 +75,6 @@ def _thread(
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread
-
-
-def create_topics_when_up(settings: Settings, stop: threading.Event) -> None:
-    """Create the topics as soon as the broker answers."""
-    while not stop.is_set():
-        try:
-            create_topics(settings.kafka_bootstrap_servers or "", settings.kafka_security)
-        except BrokerUnavailable as error:
-            log.warning("waiting for the broker", reason=str(error))
-            stop.wait(0.5)
-        else:
-            return
 
 
 def _serve_reports(settings: Settings, stop: threading.Event) -> None:

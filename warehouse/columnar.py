@@ -14,8 +14,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.log import Ints
+
 Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
 
 _jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 
@@ -116,12 +117,26 @@ def read_frames(
         columns, ends, numbers, channels, has_session, battery, hashes,
     )  # fmt: skip
     text = [(c[: e[count - 1] if count else 0], e[:count]) for c, e in zip(columns, ends, strict=True)]
-    row, occurred, sequence, interval, samples = (a[:count] for a in numbers)
-    depth, rate, current = (c[:total] for c in channels)
+    row, occurred_us, sequence, sample_interval_ms, samples = (a[:count] for a in numbers)
+    depth_mm, stroke_rate_per_min, motor_current_ma = (c[:total] for c in channels)
     return Frames(
-        row, *text, has_session[:count], occurred, sequence, interval, samples, depth, rate, current,
-        battery[:count], hashes[:count],
-    )  # fmt: skip
+        row=row,
+        id=text[0],
+        source=text[1],
+        clinic_id=text[2],
+        device_id=text[3],
+        session_id=text[4],
+        has_session=has_session[:count],
+        occurred_us=occurred_us,
+        sequence=sequence,
+        sample_interval_ms=sample_interval_ms,
+        samples=samples,
+        depth_mm=depth_mm,
+        stroke_rate_per_min=stroke_rate_per_min,
+        motor_current_ma=motor_current_ma,
+        battery_percent=battery[:count],
+        content_hash=hashes[:count],
+    )
 
 
 def content_hash(value: bytes) -> int:

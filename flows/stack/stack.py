@@ -161,6 +161,10 @@ class Stack:
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             "PREFECT_CLIENT_MAX_RETRIES": "1",
             "PYTHONUNBUFFERED": "1",
+            # many threads allocate in bursts; glibc would keep an arena for each
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_TRIM_THRESHOLD_": "1048576",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
         }
         if self._embedded_prefect:
             auth = state.prefect_auth(self.settings.home)

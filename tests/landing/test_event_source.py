@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from flows.event_source import EventSource
 from tests.conftest import Broker
-from warehouse.landing import Batch, Partition
+from warehouse.log import Batch, Partition
 
 pytestmark = pytest.mark.integration
 

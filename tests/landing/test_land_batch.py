@@ -11,7 +11,8 @@ import pytest
 from producers.contracts import EVENTS, Event, encode, partition_key
 from producers.contracts.events import DeviceCalibrated, TelemetryFrame
 from warehouse import store
-from warehouse.landing import Batch, Partition, ProgressLost, Records, Slice, claim, land, progress
+from warehouse.landing import ProgressLost, land
+from warehouse.log import Batch, Partition, Records, Slice, claim, progress
 
 pytestmark = pytest.mark.integration
 
