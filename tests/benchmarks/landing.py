@@ -126,7 +126,8 @@ def baseline(bootstrap: str, frames: int) -> dict[str, Any]:
         connection.execute(
             "CREATE TABLE frame (id VARCHAR, source VARCHAR, type VARCHAR, time TIMESTAMPTZ, "
             "device_id VARCHAR, sequence BIGINT, sample_interval_ms INTEGER, depth_mm FLOAT[], "
-            "stroke_rate_per_min FLOAT[], motor_current_ma FLOAT[], battery_percent FLOAT, session_id VARCHAR)"
+            "stroke_rate_per_min FLOAT[], motor_current_ma FLOAT[], battery_percent FLOAT, "
+            "session_id VARCHAR)"
         )
         connection.execute("CREATE TABLE progress (part INTEGER PRIMARY KEY, next_offset BIGINT)")
         consumer = Consumer(
