@@ -263,9 +263,13 @@ def served(settings: DashboardSettings, clock: Clock) -> Iterator[str]:
     assert not thread.is_alive(), "the server did not stop"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium; the test is skipped, saying why, where there is none."""
+    """A real Chromium; the test is skipped, saying why, where there is none.
+
+    A module's and not the session's: until Playwright stops, an event loop runs in this thread, in which
+    neither Prefect's synchronous calls nor `asyncio.run` work for the modules that come after.
+    """
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is absent (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
