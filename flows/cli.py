@@ -4,13 +4,13 @@ import contextlib
 import json
 import logging
 import os
-import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
+from flows.commands import AsJson, Duration, Home, log_json, settings_of
 from producers.contracts import DermastreamError, Retryable, SettingsError
 
 _DOORS = Group("Look and ask", sort_key=1)
@@ -28,9 +28,6 @@ metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
 app.command(report)
 app.command(metrics)
 
-Home = Annotated[Path | None, Parameter(help="Folder of all local state [default: .dermastream]")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="For machines: one JSON document")]
-
 
 def main() -> None:
     """Entry point: one clear line per error, exit code 2 where we cannot start, 1 where a check failed."""
@@ -45,42 +42,6 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _settings(home: Path | None, *, discover: bool = True) -> Any:
-    from flows.settings import Settings
-    from flows.stack import state
-
-    settings = Settings.load(**({"home": home} if home else {}))
-    return state.discover(settings) if discover else settings
-
-
-def _log_json() -> None:
-    """One JSON object a line on standard error."""
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(levelname)s %(message)s")
-
-
-def _seconds(type_: Any, tokens: Any) -> float:
-    """`90`, `90s`, `15m`, `2h` as seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", tokens[0].value)
-    if not match:
-        raise ValueError("a duration like 90s, 15m or 2h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
-
-
-Duration = Annotated[float | None, Parameter(converter=_seconds)]
 
 
 # ── the stack ───────────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +79,7 @@ def demo(
 
     options = {"--clinics": clinics, "--days": days, "--seed": seed, "--speed": speed}
     simulate = [text for name, value in options.items() if value is not None for text in (name, str(value))]
-    settings = _settings(home, discover=False)
+    settings = settings_of(home, discover=False)
     summary = run_demo.run(settings, simulate=simulate, for_seconds=for_, check=check)
     if summary is not None:
         print(json.dumps(summary, indent=2))
@@ -132,7 +93,7 @@ def up(*, for_: Annotated[Duration, Parameter(name="--for")] = None, home: Home 
     """
     from flows import demo as run_demo
 
-    run_demo.run(_settings(home, discover=False), simulate=None, for_seconds=for_, check=False)
+    run_demo.run(settings_of(home, discover=False), simulate=None, for_seconds=for_, check=False)
 
 
 # ── events ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,9 +112,9 @@ def simulate(
     """Simulate clinics into Kafka: history first, then live until stopped. Continues where it stopped."""
     from flows.simulating import run
 
-    _log_json()
+    log_json()
     given = {"clinics": clinics, "days": days, "seed": seed, "speed": speed, "bad": bad}
-    run(_settings(home), {name: value for name, value in given.items() if value is not None})
+    run(settings_of(home), {name: value for name, value in given.items() if value is not None})
 
 
 @app.command(group=_EVENTS)
@@ -173,7 +134,7 @@ def publish(
     """
     from flows.simulating import publish as send
 
-    sent = send(_settings(home), file, partial=partial)
+    sent = send(settings_of(home), file, partial=partial)
     if json_:
         print(json.dumps(sent))
     else:
@@ -194,7 +155,7 @@ def status(*, json_: AsJson = False, home: Home = None) -> None:
     from flows.printing import print_status
     from flows.status import StatusReader
 
-    with StatusReader(_settings(home)) as reader:
+    with StatusReader(settings_of(home)) as reader:
         found = reader.read(utc_now())
     print(json.dumps(found, indent=2)) if json_ else print_status(found)
 
@@ -212,7 +173,7 @@ def sql(
     from flows.printing import print_rows
     from warehouse import store
 
-    connection = store.connect_analyst(_settings(home).location)
+    connection = store.connect_analyst(settings_of(home).location)
     with contextlib.closing(connection):
         print_rows(store.ask(connection, query), format_, limit)
 
@@ -226,7 +187,7 @@ def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
     from warehouse import store
     from warehouse.refresh import refresh
 
-    location = _settings(home).location
+    location = settings_of(home).location
     with contextlib.closing(store.connect(location)) as connection:
         store.migrate(connection, location)
         now = utc_now()
@@ -266,7 +227,7 @@ def weekly(
     from flows.clock import utc_now
     from warehouse import store
 
-    settings = _settings(home)
+    settings = settings_of(home)
     now = utc_now()
     with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
         chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
@@ -280,8 +241,8 @@ def weekly(
 def _work(home: Path | None, **what: bool) -> None:
     from flows import worker
 
-    _log_json()
-    worker.work(_settings(home), **what)
+    log_json()
+    worker.work(settings_of(home), **what)
 
 
 @app.command(group=_PROCESSES)
@@ -307,7 +268,7 @@ def dashboard(*, home: Home = None) -> None:
     """Serve the dashboard."""
     from flows.dashboard import run
 
-    run(_settings(home))
+    run(settings_of(home))
 
 
 if __name__ == "__main__":
