@@ -99,8 +99,9 @@ def test_new_week_reaches_the_chart(watched: Watched, lake: Lake):
 
 def test_updates_can_be_paused(watched: Watched, lake: Lake):
     """Pausing is a link; the paused page listens to nothing and says how to go on."""
-    watched.log_in("manager")
     page = watched.page
+    with page.expect_request(lambda request: "/live" in request.url):  # of the page that is left below
+        watched.log_in("manager")
     streams: list[str] = []
     page.on("request", lambda request: streams.append(request.url) if "/live" in request.url else None)
     page.get_by_role("link", name="Pause updates").click()
