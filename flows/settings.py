@@ -16,6 +16,8 @@ from producers.contracts import SettingsError
 from warehouse.store import Location
 
 PREFIX = "DERMASTREAM_"
+GATEWAY_PREFIX = "DERMASTREAM_GATEWAY_"
+"""These belong to a clinic's gateway, which reads them itself: producers/gateway/settings.py."""
 
 
 class Settings(BaseSettings):
@@ -87,7 +89,8 @@ class Settings(BaseSettings):
     def load(cls, **overrides: Any) -> "Settings":
         """Read the environment. Raises SettingsError naming the setting."""
         known = {cls.variable(name) for name in cls.model_fields}
-        unknown = sorted(v for v in os.environ if v.startswith(PREFIX) and v not in known)
+        ours = (v for v in os.environ if v.startswith(PREFIX) and not v.startswith(GATEWAY_PREFIX))
+        unknown = sorted(v for v in ours if v not in known)
         if unknown:
             raise SettingsError(f"{unknown[0]} is not a setting; see .env.example")
         try:
