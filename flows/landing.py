@@ -26,6 +26,7 @@ from tenacity import (
 )
 
 from flows.event_source import EventSource
+from flows.prefetch import Prefetch
 from flows.settings import Settings
 from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
 from warehouse import landing, store
@@ -70,7 +71,7 @@ class Lander:
         self._connection = connection
         self._clock = clock
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._source: EventSource | None = None
+        self._ahead: Prefetch | None = None
         self._numbers = itertools.count()
         self._run = uuid.uuid4().hex[:12]
 
@@ -90,9 +91,8 @@ class Lander:
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
             try:
-                source = self._source or self._open()
-                self._source = source
-                if self._land_next(source, totals):
+                self._ahead = self._ahead or self._open()
+                if self._land_next(self._ahead, totals):
                     after_batch(totals)
             except landing.ProgressLost as lost:
                 log.warning("progress lost", reason=str(lost))
@@ -106,7 +106,7 @@ class Lander:
     def close(self) -> None:
         self._reset()
 
-    def _open(self) -> EventSource:
+    def _open(self) -> Prefetch:
         servers = self._settings.kafka_bootstrap_servers
         source = EventSource(servers or "", security=self._settings.kafka_security)
         try:
@@ -116,7 +116,13 @@ class Lander:
             source.close()
             raise
         log.info("reading", partitions=len(positions), worker=self._worker)
-        return source
+        return Prefetch(
+            source,
+            self._clock,
+            max_events=self._settings.batch_max_events,
+            max_bytes=self._settings.batch_max_bytes,
+            max_seconds=self._settings.batch_max_seconds,
+        )
 
     def _claim(self, source: EventSource) -> Mapping[Partition, int]:
         return _retrying()(
@@ -124,31 +130,26 @@ class Lander:
         )
 
     def _reset(self) -> None:
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
-    def _land_next(self, source: EventSource, totals: Totals) -> bool:
-        started_at = self._clock()
-        batch = source.poll(
-            max_events=self._settings.batch_max_events,
-            max_bytes=self._settings.batch_max_bytes,
-            max_seconds=self._settings.batch_max_seconds,
-        )
-        if not batch.slices:
+    def _land_next(self, ahead: Prefetch, totals: Totals) -> bool:
+        found = ahead.next(self._settings.batch_max_seconds)
+        if found is None:
             return False
         begun = time.monotonic()
         report = _retrying()(
             landing.land,
             self._connection,
             self._settings.location,
-            batch,
+            found.decoded,
             batch_id=f"{self._run}-{next(self._numbers):06d}",
             worker=self._worker,
-            started_at=started_at,
+            started_at=found.started_at,
             landed_at=self._clock(),
         )
-        source.mirror(batch)
+        ahead.mirror(found.decoded.batch)
         totals.add(report)
         log.info(
             "batch",

@@ -11,6 +11,7 @@ import pytest
 from producers.contracts import EVENTS, Event, encode, partition_key
 from producers.contracts.events import DeviceCalibrated, TelemetryFrame
 from warehouse import store
+from warehouse.decoding import decode_batch
 from warehouse.landing import ProgressLost, land
 from warehouse.log import Batch, Partition, Records, Slice, claim, progress
 
@@ -68,7 +69,10 @@ def records(*values: Event[Any] | bytes | None, start: int = 0) -> list[Any]:
 
 def do_land(lake: tuple[store.Connection, store.Location], batch: Batch, batch_id: str = "b") -> Any:
     connection, location = lake
-    return land(connection, location, batch, batch_id=batch_id, worker="test", started_at=NOW, landed_at=NOW)
+    decoded = decode_batch(batch)
+    return land(
+        connection, location, decoded, batch_id=batch_id, worker="test", started_at=NOW, landed_at=NOW
+    )
 
 
 def one(*values: Event[Any] | bytes | None, start: int = 0) -> Batch:

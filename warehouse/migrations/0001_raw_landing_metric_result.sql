@@ -29,7 +29,7 @@ COMMENT ON COLUMN raw.clinic_registered.occurred_at IS 'when it happened, by the
 COMMENT ON COLUMN raw.clinic_registered.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.clinic_registered.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.clinic_registered.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.clinic_registered.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.clinic_registered.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.clinic_registered.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.clinic_registered.display_name IS 'name to show';
 COMMENT ON COLUMN raw.clinic_registered.time_zone IS 'IANA time zone';
@@ -57,7 +57,7 @@ COMMENT ON COLUMN raw.operator_registered.occurred_at IS 'when it happened, by t
 COMMENT ON COLUMN raw.operator_registered.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.operator_registered.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.operator_registered.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.operator_registered.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.operator_registered.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.operator_registered.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.operator_registered.operator_id IS 'clinic''s pseudonym of the operator';
 COMMENT ON COLUMN raw.operator_registered.role IS 'physician, nurse or aesthetician';
@@ -87,7 +87,7 @@ COMMENT ON COLUMN raw.device_registered.occurred_at IS 'when it happened, by the
 COMMENT ON COLUMN raw.device_registered.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.device_registered.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.device_registered.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.device_registered.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.device_registered.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.device_registered.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.device_registered.device_id IS 'device';
 COMMENT ON COLUMN raw.device_registered.model IS 'model';
@@ -122,7 +122,7 @@ COMMENT ON COLUMN raw.protocol_published.occurred_at IS 'when it happened, by th
 COMMENT ON COLUMN raw.protocol_published.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.protocol_published.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.protocol_published.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.protocol_published.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.protocol_published.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.protocol_published.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.protocol_published.protocol_id IS 'protocol';
 COMMENT ON COLUMN raw.protocol_published.version IS 'version of the protocol, from 1';
@@ -171,7 +171,7 @@ COMMENT ON COLUMN raw.session_completed.occurred_at IS 'when it happened, by the
 COMMENT ON COLUMN raw.session_completed.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.session_completed.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.session_completed.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.session_completed.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.session_completed.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.session_completed.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.session_completed.session_id IS 'session';
 COMMENT ON COLUMN raw.session_completed.patient_key IS 'keyed hash of the patient, made at the clinic';
@@ -221,7 +221,7 @@ COMMENT ON COLUMN raw.telemetry_frame.occurred_at IS 'when it happened, by the c
 COMMENT ON COLUMN raw.telemetry_frame.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.telemetry_frame.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.telemetry_frame.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.telemetry_frame.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.telemetry_frame.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.telemetry_frame.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.telemetry_frame.device_id IS 'device';
 COMMENT ON COLUMN raw.telemetry_frame.sequence IS 'frame number of the device, from 0';
@@ -253,7 +253,7 @@ COMMENT ON COLUMN raw.device_calibrated.occurred_at IS 'when it happened, by the
 COMMENT ON COLUMN raw.device_calibrated.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.device_calibrated.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.device_calibrated.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.device_calibrated.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.device_calibrated.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.device_calibrated.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.device_calibrated.device_id IS 'device';
 COMMENT ON COLUMN raw.device_calibrated.depth_error_mm IS 'depth error found before adjusting, mm';
@@ -286,7 +286,7 @@ COMMENT ON COLUMN raw.adverse_event_reported.occurred_at IS 'when it happened, b
 COMMENT ON COLUMN raw.adverse_event_reported.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.adverse_event_reported.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.adverse_event_reported.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.adverse_event_reported.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.adverse_event_reported.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.adverse_event_reported.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.adverse_event_reported.adverse_event_id IS 'adverse event';
 COMMENT ON COLUMN raw.adverse_event_reported.session_id IS 'session it followed';
@@ -320,7 +320,7 @@ COMMENT ON COLUMN raw.adverse_event_resolved.occurred_at IS 'when it happened, b
 COMMENT ON COLUMN raw.adverse_event_resolved.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.adverse_event_resolved.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.adverse_event_resolved.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.adverse_event_resolved.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.adverse_event_resolved.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.adverse_event_resolved.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.adverse_event_resolved.adverse_event_id IS 'adverse event';
 COMMENT ON COLUMN raw.adverse_event_resolved.patient_key IS 'keyed hash of the patient';
@@ -351,7 +351,7 @@ COMMENT ON COLUMN raw.assessment_recorded.occurred_at IS 'when it happened, by t
 COMMENT ON COLUMN raw.assessment_recorded.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.assessment_recorded.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.assessment_recorded.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.assessment_recorded.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.assessment_recorded.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.assessment_recorded.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.assessment_recorded.assessment_id IS 'assessment';
 COMMENT ON COLUMN raw.assessment_recorded.session_id IS 'latest session before it';
@@ -384,7 +384,7 @@ COMMENT ON COLUMN raw.follow_up_completed.occurred_at IS 'when it happened, by t
 COMMENT ON COLUMN raw.follow_up_completed.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.follow_up_completed.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.follow_up_completed.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.follow_up_completed.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.follow_up_completed.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.follow_up_completed.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.follow_up_completed.follow_up_id IS 'follow-up';
 COMMENT ON COLUMN raw.follow_up_completed.session_id IS 'session followed up';
@@ -413,7 +413,7 @@ COMMENT ON COLUMN raw.event_voided.occurred_at IS 'when it happened, by the clin
 COMMENT ON COLUMN raw.event_voided.received_at IS 'when the broker appended it; UTC';
 COMMENT ON COLUMN raw.event_voided.landed_at IS 'when our batch began; UTC';
 COMMENT ON COLUMN raw.event_voided.batch_id IS 'landing.batch that brought it';
-COMMENT ON COLUMN raw.event_voided.content_hash IS 'lower 64 bits of the MD5 of the canonical event; tells a duplicate from a conflict';
+COMMENT ON COLUMN raw.event_voided.content_hash IS '64-bit hash of the canonical event; tells a duplicate from a conflict';
 COMMENT ON COLUMN raw.event_voided.supersedes IS 'id of the event of the same source that this one replaces; null if none';
 COMMENT ON COLUMN raw.event_voided.voided_id IS 'id of the event of the same source that never happened';
 COMMENT ON COLUMN raw.event_voided.reason IS 'why it was withdrawn';

@@ -1,0 +1,96 @@
+"""Reading ahead: one thread polls and decodes the next batch while another lands the last one.
+
+The consumer belongs to the reading thread alone, also for mirroring offsets and for closing. At most one
+decoded batch waits; while it does, nothing is polled, so a slow warehouse slows reading instead of filling
+memory.
+"""
+
+import contextlib
+import datetime as dt
+import functools
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flows.event_source import EventSource
+from warehouse.decoding import Decoded, decode_batch
+from warehouse.log import Batch
+
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A decoded batch, and when reading it began."""
+
+    decoded: Decoded
+    started_at: dt.datetime
+
+
+class Prefetch:
+    """Batches of one event source, in order, each decoded before it is asked for."""
+
+    def __init__(
+        self,
+        source: EventSource,
+        clock: Callable[[], dt.datetime],
+        *,
+        max_events: int,
+        max_bytes: int,
+        max_seconds: float,
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._poll = functools.partial(
+            source.poll, max_events=max_events, max_bytes=max_bytes, max_seconds=max_seconds
+        )
+        self._ready: queue.Queue[Ahead | Exception] = queue.Queue(maxsize=1)
+        self._landed: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def next(self, seconds: float) -> Ahead | None:
+        """The next batch, or None when none came in time. Raises what reading raised."""
+        try:
+            found = self._ready.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def mirror(self, batch: Batch) -> None:
+        """Tell Kafka, soon, that this batch has landed."""
+        self._landed.put(batch)
+
+    def close(self) -> None:
+        """Drop what was read ahead, and close the source."""
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        try:
+            while not self._stop.is_set():
+                started_at = self._clock()
+                batch = self._poll()
+                self._mirror_landed()
+                if batch.slices:
+                    self._offer(Ahead(decode_batch(batch), started_at))
+        except Exception as error:
+            self._offer(error)
+        finally:
+            self._mirror_landed()
+            self._source.close()
+
+    def _offer(self, found: Ahead | Exception) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._ready.put(found, timeout=_LOOK_SECONDS)
+                return
+
+    def _mirror_landed(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._source.mirror(self._landed.get_nowait())

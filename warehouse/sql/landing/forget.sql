@@ -1,0 +1,6 @@
+-- What a batch leaves in the session's temporary schema.
+DROP TABLE IF EXISTS temp.keys;
+DROP TABLE IF EXISTS temp.known;
+DROP TABLE IF EXISTS temp.suspect;
+DROP TABLE IF EXISTS temp.history;
+DROP TABLE IF EXISTS temp.unwanted;
