@@ -6,7 +6,7 @@ refuses to go on: what came after the lost event must not overtake it.
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,11 +26,10 @@ from producers.contracts import (
     Event,
     SettingsError,
     Topic,
-    decode,
     encode,
     partition_key,
 )
-from producers.contracts.codec import MAX_EVENT_BYTES
+from producers.contracts.checking import CheckedLine, RefusedLine, check_lines
 
 MAX_BACKLOG = 20_000
 """Events in flight before `publish` waits, about 12 MB; kafka-python itself has no bound [A]."""
@@ -247,16 +246,6 @@ class Publisher:
 
 
 @dataclass(frozen=True)
-class RefusedLine:
-    """A line of a file that the contracts refuse; carries no value of the event."""
-
-    line: int
-    rule: str
-    path: str
-    detail: str
-
-
-@dataclass(frozen=True)
 class PublishReport:
     """What became of a file: events in it, events acknowledged by the broker, lines refused."""
 
@@ -279,9 +268,10 @@ def publish_file(path: Path, publisher: Publisher, now: datetime, *, partial: bo
                 return PublishReport(events, 0, refused)
             before = publisher.acknowledged
             file.seek(0)
-            for _, outcome in _judged(file, now):
-                if isinstance(outcome, Event):
-                    publisher.publish(outcome)
+            for found in check_lines(file, now):
+                if isinstance(found, CheckedLine):
+                    topic, key = EVENTS[found.event.type].topics[0].name, partition_key(found.event)
+                    publisher.publish_raw(topic, key.encode(), found.canonical)
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror or error}") from None
     publisher.flush(DELIVERY_SECONDS)
@@ -290,29 +280,8 @@ def publish_file(path: Path, publisher: Publisher, now: datetime, *, partial: bo
 
 def _check(file: BinaryIO, now: datetime) -> tuple[int, list[RefusedLine]]:
     events, refused = 0, []
-    for line, outcome in _judged(file, now):
+    for found in check_lines(file, now):
         events += 1
-        if isinstance(outcome, ContractViolation):
-            refused.append(RefusedLine(line, outcome.rule, outcome.path, outcome.detail))
+        if isinstance(found, RefusedLine):
+            refused.append(found)
     return events, refused
-
-
-def _judged(file: BinaryIO, now: datetime) -> Iterator[tuple[int, Event[Any] | ContractViolation]]:
-    """Line number and event, or what is wrong with it, for every line that is not blank."""
-    for line, value in _lines(file):
-        try:
-            if value.strip():
-                yield line, decode(value, now=now)[0]
-        except ContractViolation as violation:
-            yield line, violation
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines without their ends; of one too long only so much that it is refused."""
-    number = 0
-    while line := file.readline(MAX_EVENT_BYTES + 2):
-        number += 1
-        whole = line
-        while line and not line.endswith(b"\n"):
-            line = file.readline(MAX_EVENT_BYTES + 2)
-        yield number, whole.removesuffix(b"\n").removesuffix(b"\r")

@@ -16,11 +16,22 @@ from producers.contracts.errors import (
     WarehouseConflict,
     WarehouseUnavailable,
 )
-from producers.contracts.events import EVENTS, TOPICS, Event, EventClass, Topic, clinic_of, partition_key
+from producers.contracts.events import (
+    EVENTS,
+    NEWEST,
+    TOPICS,
+    Event,
+    EventClass,
+    Topic,
+    clinic_of,
+    lift,
+    partition_key,
+)
 
 __all__ = [
     "CODEC_VERSION",
     "EVENTS",
+    "NEWEST",
     "TOPICS",
     "BrokerUnavailable",
     "CheckFailed",
@@ -37,5 +48,6 @@ __all__ = [
     "clinic_of",
     "decode",
     "encode",
+    "lift",
     "partition_key",
 ]

@@ -6,49 +6,22 @@ Whatever fails raises `ContractViolation` with a rule, a JSON path and no value 
 """
 
 import datetime as dt
-import functools
 import json
 import re
-import zoneinfo
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from producers.contracts.binary import Headers, structured
 from producers.contracts.errors import ContractViolation
-from producers.contracts.events import (
-    EVENTS,
-    AdverseEventReported,
-    AssessmentRecorded,
-    ClinicRegistered,
-    Data,
-    DeviceRegistered,
-    Event,
-    EventVoided,
-    SessionCompleted,
-    TelemetryFrame,
-    partition_key,
-)
+from producers.contracts.events import EVENTS, Data, Event, EventVoided, lift, partition_key
+from producers.contracts.limits import EARLIEST, MAX_CLOCK_AHEAD, MAX_EVENT_BYTES, refuse_instant_outside
 
-CODEC_VERSION = "1"
-"""Version of the rules in this file; stored with every quarantined event."""
+__all__ = ["CODEC_VERSION", "EARLIEST", "MAX_CLOCK_AHEAD", "MAX_EVENT_BYTES", "decode", "encode"]
 
-MAX_EVENT_BYTES = 64 * 1024
-"""Largest event accepted; a 100-sample frame is about 3 KiB [A]."""
-EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-"""Nothing in this field happened before automated pens existed [A]."""
-MAX_CLOCK_AHEAD = dt.timedelta(hours=1)
-"""How far a clinic's clock may run ahead of the broker's before its event is refused [A]."""
-EARLIEST_DATE = dt.date(1900, 1, 1)
-"""No clinic of today opened earlier [A]."""
-MAX_DATE_AHEAD = dt.timedelta(days=366)
-"""How far ahead a clinic may announce its opening, or a device its first day [A]."""
-
-SCALE_RANGES: dict[str, tuple[float, float]] = {
-    "gais": (1, 5),
-    "goodman-baron": (1, 4),
-    "satisfaction": (0, 100),
-    "vas": (0, 10),
-}
+CODEC_VERSION = "2"
+"""Version of the rules of this package; stored with every quarantined event."""
 
 
 class _Head(msgspec.Struct):
@@ -58,12 +31,26 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 _decoders = {name: msgspec.json.Decoder(Event[e.data]) for name, e in EVENTS.items()}  # type: ignore[name-defined]
 _encoder = msgspec.json.Encoder()
-_structs: list[type[msgspec.Struct]] = [Event, *(e.data for e in EVENTS.values())]
-_field_names = {name for struct in _structs for name in struct.__struct_fields__}
-_instants: dict[type[Data], tuple[str, ...]] = {
-    e.data: tuple(f.name for f in msgspec.structs.fields(e.data) if f.name.endswith("_at"))
-    for e in EVENTS.values()
-}
+
+
+def _named(info: Any) -> Iterator[str]:
+    """The names of all fields of a type, and of the types within it."""
+    for field in getattr(info, "fields", ()):
+        yield field.name
+        yield from _named(field.type)
+    for inner in (*getattr(info, "types", ()), getattr(info, "item_type", None), getattr(info, "type", None)):
+        if inner is not None:
+            yield from _named(inner)
+
+
+def _instants_of(data: type[Data]) -> tuple[tuple[str, bool], ...]:
+    """The moments among a type's fields, each with whether it is a plan."""
+    fields = msgspec.inspect.type_info(data).fields  # type: ignore[attr-defined]
+    return tuple((f.name, "planned" in repr(f.type)) for f in fields if f.name.endswith("_at"))
+
+
+_field_names = {name for e in EVENTS.values() for name in _named(msgspec.inspect.type_info(Event[e.data]))}  # type: ignore[name-defined]
+_instants = {e.data: _instants_of(e.data) for e in EVENTS.values()}
 
 
 def encode(event: Event[Any]) -> bytes:
@@ -72,28 +59,44 @@ def encode(event: Event[Any]) -> bytes:
 
 
 def decode(
-    value: bytes | None, *, topic: str | None = None, key: bytes | None = None, now: dt.datetime
+    value: bytes | None,
+    *,
+    topic: str | None = None,
+    key: bytes | None = None,
+    headers: Headers | None = None,
+    now: dt.datetime,
 ) -> tuple[Event[Any], bytes]:
-    """Decode one event and give it with its canonical bytes.
+    """Decode one event: lifted to its type's newest version, and its canonical bytes in the version sent.
+
+    The canonical bytes are the event's identity: they stay the same when a newer version of its type is
+    released, so an event that comes again is known again. As versions only add, they hold every fact that
+    the lifted event holds.
 
     `now` is the moment to hold the event's clock against: the broker's receive time when landing.
     With `topic` given, the event must belong there and `key` must be its partition key.
+    With `headers` given, an event in CloudEvents' binary mode is understood as well.
     Raises ContractViolation.
     """
     if value is None:
         raise ContractViolation("value.missing", "$", "the event has no value")
-    if len(value) > MAX_EVENT_BYTES:
-        raise ContractViolation("size.exceeded", "$", f"larger than {MAX_EVENT_BYTES} bytes")
-    event = _typed(value)
+    _refuse_large(value)
+    document = structured(value, headers)
+    _refuse_large(document)
+    event = _typed(document)
     canonical = encode(event)
-    if canonical != value:  # not written by us: look for what the typed decoder lets pass
-        _refuse_duplicate_keys(value)
+    if canonical != document:  # not written by us: look for what the typed decoder lets pass
+        _refuse_duplicate_keys(document)
     _check_clock(event, now)
     _check_self_reference(event)
-    _check_fields(event.data, now)
+    event.data.check(now)
     if topic is not None:
         _check_route(event, topic, key)
-    return event, canonical
+    return lift(event), canonical
+
+
+def _refuse_large(value: bytes) -> None:
+    if len(value) > MAX_EVENT_BYTES:
+        raise ContractViolation("size.exceeded", "$", f"larger than {MAX_EVENT_BYTES} bytes")
 
 
 def _typed(value: bytes) -> Event[Any]:
@@ -160,17 +163,11 @@ def _refuse_duplicate_keys(value: bytes) -> None:
 
 def _check_clock(event: Event[Any], now: dt.datetime) -> None:
     """Nothing stated as having happened lies outside the clock's bounds, in the envelope or the data."""
-    latest = now + MAX_CLOCK_AHEAD
-    _check_instant(event.time, "$.time", latest)
-    for name in _instants[type(event.data)]:
-        _check_instant(getattr(event.data, name), f"$.data.{name}", latest)
-
-
-def _check_instant(instant: dt.datetime, path: str, latest: dt.datetime) -> None:
-    if instant > latest:
-        raise ContractViolation("clock.future", path, "later than it was received, by more than 1 h")
-    if instant < EARLIEST:
-        raise ContractViolation("clock.past", path, "before the year 2000")
+    refuse_instant_outside(event.time, "$.time", now, planned=False)
+    for name, planned in _instants[type(event.data)]:
+        instant = getattr(event.data, name)
+        if instant is not None:
+            refuse_instant_outside(instant, f"$.data.{name}", now, planned=planned)
 
 
 def _check_self_reference(event: Event[Any]) -> None:
@@ -178,39 +175,6 @@ def _check_self_reference(event: Event[Any]) -> None:
         raise ContractViolation("supersedes.self", "$.supersedes", "an event cannot replace itself")
     if isinstance(event.data, EventVoided) and event.data.voided_id == event.id:
         raise ContractViolation("voids.self", "$.data.voided_id", "an event cannot void itself")
-
-
-def _check_fields(data: Data, now: dt.datetime) -> None:
-    """Rules across the fields of one event; those across events never block landing."""
-    if isinstance(data, TelemetryFrame):
-        if not len(data.depth_mm) == len(data.stroke_rate_per_min) == len(data.motor_current_ma):
-            raise ContractViolation("frame.ragged", "$.data", "channels differ in their number of samples")
-    elif isinstance(data, SessionCompleted):
-        if data.completed_at < data.started_at:
-            raise ContractViolation("session.reversed", "$.data.completed_at", "before started_at")
-    elif isinstance(data, AssessmentRecorded):
-        low, high = SCALE_RANGES[data.scale]
-        if not low <= data.score <= high:
-            raise ContractViolation("score.range", "$.data.score", f"{data.scale} runs from {low} to {high}")
-    elif isinstance(data, AdverseEventReported):
-        if data.became_aware_at < data.onset_at:
-            raise ContractViolation("aware.before-onset", "$.data.became_aware_at", "before onset_at")
-    elif isinstance(data, ClinicRegistered):
-        _check_date(data.opened_on, "$.data.opened_on", now)
-        if data.time_zone not in _time_zones():
-            raise ContractViolation("time-zone.unknown", "$.data.time_zone", "not an IANA time zone")
-    elif isinstance(data, DeviceRegistered):
-        _check_date(data.in_service_on, "$.data.in_service_on", now)
-
-
-def _check_date(date: dt.date, path: str, now: dt.datetime) -> None:
-    if not EARLIEST_DATE <= date <= now.date() + MAX_DATE_AHEAD:
-        raise ContractViolation("date.range", path, "before 1900, or more than a year ahead")
-
-
-@functools.cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
 
 
 def _check_route(event: Event[Any], topic: str, key: bytes | None) -> None:

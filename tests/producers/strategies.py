@@ -27,6 +27,8 @@ def _struct(info: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any
 
 
 def _field(field: Any) -> st.SearchStrategy[Any]:
+    if field.name == "udi_di":
+        return st.none() | _gtins() if not field.required else _gtins()
     if field.name == "time_zone":
         return st.sampled_from(["Europe/London", "Asia/Kolkata", "UTC"])
     if field.name == "display_name":
@@ -36,6 +38,8 @@ def _field(field: Any) -> st.SearchStrategy[Any]:
 
 def _value(info: Any) -> st.SearchStrategy[Any]:
     match info:
+        case msgspec.inspect.Metadata():
+            return _value(info.type)
         case msgspec.inspect.StructType():
             return _struct(info)
         case msgspec.inspect.StrType(pattern=None):
@@ -45,7 +49,7 @@ def _value(info: Any) -> st.SearchStrategy[Any]:
         case msgspec.inspect.IntType():
             return st.integers(info.ge, info.le)
         case msgspec.inspect.FloatType():
-            return st.floats(info.ge, info.le)
+            return st.floats(info.gt if info.ge is None else info.ge, info.le, exclude_min=info.ge is None)
         case msgspec.inspect.BoolType():
             return st.booleans()
         case msgspec.inspect.NoneType():
@@ -53,11 +57,13 @@ def _value(info: Any) -> st.SearchStrategy[Any]:
         case msgspec.inspect.LiteralType():
             return st.sampled_from(info.values)
         case msgspec.inspect.ListType():
-            return st.lists(_value(info.item_type), min_size=info.min_length, max_size=4)
+            items = _value(info.item_type)
+            unique = isinstance(info.item_type, msgspec.inspect.LiteralType)
+            return st.lists(items, min_size=info.min_length or 0, max_size=4, unique=unique)
         case msgspec.inspect.UnionType():
             return st.one_of(map(_value, info.types))
         case msgspec.inspect.DateType():
-            return st.dates(dt.date(1950, 1, 1), NOW.date())
+            return st.dates(dt.date(2000, 1, 1), NOW.date())
         case msgspec.inspect.DateTimeType():
             return _instants()
     raise NotImplementedError(type(info))
@@ -67,3 +73,13 @@ def _instants() -> st.SearchStrategy[dt.datetime]:
     naive = st.datetimes(dt.datetime(2000, 1, 2), NOW.replace(tzinfo=None) - dt.timedelta(days=1))
     offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
     return st.builds(lambda moment, zone: moment.replace(tzinfo=zone), naive, offsets)
+
+
+def _gtins() -> st.SearchStrategy[str]:
+    """Fourteen digits of which the last checks the others."""
+    return st.integers(0, 10**13 - 1).map(lambda n: f"{n:013}{check_digit(f'{n:013}')}")
+
+
+def check_digit(digits: str) -> int:
+    """The GS1 check digit of thirteen digits, the plain way: weights 3 and 1, from the left."""
+    return -sum(int(d) * w for d, w in zip(digits, [3, 1] * 7, strict=False)) % 10
