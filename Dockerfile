@@ -21,6 +21,8 @@ RUN groupadd --gid 10001 dermastream \
     && install --directory --owner=10001 --group=10001 --mode=0750 /var/lib/dermastream
 COPY --from=build /opt/dermastream /opt/dermastream
 ENV PATH=/opt/dermastream/bin:$PATH \
+    MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=1048576 ARROW_DEFAULT_MEMORY_POOL=system \
+    NUMBA_CACHE_DIR=/var/lib/dermastream/.numba \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DERMASTREAM_HOME=/var/lib/dermastream

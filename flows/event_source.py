@@ -33,10 +33,12 @@ class EventSource:
         bootstrap: str,
         *,
         topics: Iterable[str] = tuple(TOPICS),
+        share: str = "1/1",
         security: Mapping[str, Any] | None = None,
         whole_batches: bool = True,
     ) -> None:
         self._topics = tuple(topics)
+        self._share = share
         self._next: dict[Partition, int] = {}
         try:
             self._consumer = KafkaConsumer(
@@ -72,14 +74,19 @@ class EventSource:
         return True
 
     def partitions(self) -> list[Partition]:
-        """Every partition of our topics. Raises BrokerUnavailable while a topic is missing."""
+        """Every partition of our share. Raises BrokerUnavailable while a topic is missing.
+
+        Shares are dealt out by number, not negotiated: a worker that is killed and started again goes on at
+        once, without waiting for a session of a group to time out.
+        """
         found = []
         for topic in self._topics:
             numbers = self._consumer.partitions_for_topic(topic)
             if not numbers:
                 raise BrokerUnavailable(f"Kafka has no topic {topic} yet")
             found += [Partition(topic, number) for number in sorted(numbers)]
-        return found
+        number, workers = map(int, self._share.split("/"))
+        return found[number - 1 :: workers]
 
     def bounds(self) -> dict[Partition, tuple[int, int]]:
         """First offset kept and the offset after the last, per partition."""

@@ -108,7 +108,9 @@ class Lander:
 
     def _open(self) -> Prefetch:
         servers = self._settings.kafka_bootstrap_servers
-        source = EventSource(servers or "", security=self._settings.kafka_security)
+        source = EventSource(
+            servers or "", security=self._settings.kafka_security, share=self._settings.landing_share
+        )
         try:
             positions = self._claim(source)
             source.seek(positions)

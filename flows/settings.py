@@ -51,11 +51,30 @@ class Settings(BaseSettings):
         None, description="Folder or `s3://bucket/prefix/` of the data; empty: under the home folder"
     )
 
-    batch_max_events: int = Field(50_000, ge=1, le=1_000_000, description="Most events in a landing batch")
+    batch_max_events: int = Field(100_000, ge=1, le=1_000_000, description="Most events in a landing batch")
     batch_max_bytes: int = Field(64 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
     batch_max_seconds: float = Field(0.5, gt=0, le=60, description="Longest wait before a batch is landed")
+    landing_share: str = Field(
+        "1/1",
+        pattern=r"^[1-9]\d*/[1-9]\d*$",
+        description="Which share of the partitions this worker lands: 2/3 is the second of three workers",
+    )
     run_seconds: float = Field(600, gt=0, description="Length of one landing or refresh flow run")
     refresh_seconds: float = Field(5, gt=0, description="Pause between looks for changes to recompute")
+    maintain_seconds: float = Field(3600, gt=0, description="Pause between merging files and cleaning up")
+    snapshot_days: float = Field(7, ge=0, description="How far back one can read the warehouse as it was")
+    retention_telemetry_days: int | None = Field(
+        None, ge=1, description="Days telemetry frames stay before they roll up; empty: for ever"
+    )
+    retention_quarantine_days: int | None = Field(
+        None, ge=1, description="Days refused events stay in quarantine; empty: for ever"
+    )
+    retention_clinical_days: int | None = Field(
+        None, ge=1, description="Days what speaks of patients stays; empty: for ever"
+    )
+    privacy_key_file: Path | None = Field(
+        None, description="Key of the erased persons' tombstones; empty: privacy.key under the home folder"
+    )
 
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: a free one, kept")
@@ -70,6 +89,14 @@ class Settings(BaseSettings):
     )
     report_cron: str = Field("0 7 * * 1", description="When the weekly reports are made")
     report_time_zone: str = Field("UTC", description="IANA time zone of that schedule")
+
+    @field_validator("landing_share")
+    @classmethod
+    def _possible_share(cls, value: str) -> str:
+        number, workers = map(int, value.split("/"))
+        if number > workers:
+            raise ValueError("there are fewer workers than that, as in 2/3")
+        return value
 
     @field_validator("report_time_zone")
     @classmethod

@@ -20,6 +20,13 @@ START_SECONDS = 90.0
 MINIMUM_FREE_BYTES = 500 * 2**20
 """Below this much free space the stack does not start: a broker on a full disk neither logs nor exits."""
 
+THRIFT = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Environment of every process: many threads allocate in bursts, and glibc would keep an arena for each."""
+
 Say = Callable[[str], None]
 
 
@@ -161,11 +168,7 @@ class Stack:
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
             "PREFECT_CLIENT_MAX_RETRIES": "1",
             "PYTHONUNBUFFERED": "1",
-            # many threads allocate in bursts; glibc would keep an arena for each
-            "MALLOC_ARENA_MAX": "2",
-            "MALLOC_TRIM_THRESHOLD_": "1048576",
-            "ARROW_DEFAULT_MEMORY_POOL": "system",
-        }
+        } | THRIFT
         if self._embedded_prefect:
             auth = state.prefect_auth(self.settings.home)
             environment |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}

@@ -24,6 +24,7 @@ from typing import Any
 
 from flows.landing import Lander, Totals
 from flows.settings import Settings
+from flows.stack.stack import THRIFT
 from producers.contracts import Event
 from producers.contracts.events import TelemetryFrame
 from producers.publisher import Publisher, create_topics
@@ -187,7 +188,7 @@ def _in_process_of_its_own(name: str, bootstrap: str, frames: int) -> dict[str, 
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.landing", "--only", name, "--bootstrap", bootstrap,
          "--frames", str(frames), "--json"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, env=os.environ | THRIFT,
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr)
