@@ -27,6 +27,12 @@ report = App(name="report", help="Weekly reports.", group=_DOORS)
 metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
 app.command(report)
 app.command(metrics)
+app.command(
+    "flows.commands.gateway:app",
+    name="gateway",
+    help="Take a clinic's events in, make patients pseudonymous, keep them on disk, and send them on.",
+    group=_EVENTS,
+)
 
 
 def main() -> None:

@@ -158,7 +158,7 @@ class Intake:
             return topics[0]
         voided = getattr(event.data, "voided_id", "")
         known = self._outbox.topic_of(event.source, voided)
-        return known if known in topics else topics[0]
+        return known if known is not None and known in topics else topics[0]
 
 
 def strict_json(value: bytes) -> Any:
@@ -234,7 +234,9 @@ def _explained(violation: ContractViolation, stated: Any) -> ContractViolation:
 
 
 def _conflict(index: int) -> Refusal:
-    return Refusal(index, "id.taken", "$.id", "another event of this source has this id, with other content")
+    return Refusal(
+        index, "id.conflict", "$.id", "another event of this source has this id, with other content"
+    )
 
 
 def _raw_fields(value: bytes) -> dict[str, bytes]:

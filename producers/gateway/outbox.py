@@ -82,6 +82,12 @@ class OutboxState:
         """Events accepted and not sent yet."""
         return self.accepted - self.sent
 
+    def waited_seconds(self, now: datetime) -> float:
+        """How long the oldest unsent event has waited; 0 when none waits, or the clock was set back."""
+        if self.oldest_accepted_at is None:
+            return 0.0
+        return max(0.0, (now - self.oldest_accepted_at).total_seconds())
+
 
 class Outbox:
     """Open the file, making it where missing. May be used from several threads."""

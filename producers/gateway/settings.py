@@ -1,7 +1,8 @@
 """The gateway's settings: `gateway.toml` in its folder, over which the environment has the last word.
 
-Each is `DERMASTREAM_GATEWAY_<NAME>` in the environment and `<name>` in the file. An unknown name or a bad value
-is refused by name: a typing error must not silently leave a default in force.
+Each is `DERMASTREAM_GATEWAY_<NAME>` in the environment and `<name>` in the file. An unknown name or a bad
+value is refused by name: a typing error must not silently leave a default in force. Paths in the file are
+relative to its folder.
 """
 
 import ipaddress
@@ -29,7 +30,7 @@ Mechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
 class GatewaySettings(BaseSettings):
     """Settings of one gateway; it may serve several clinics of one practice."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     home: Path = Field(Path(".dermastream/gateway"), description="Folder of the outbox, keys and inboxes")
     clinics: tuple[str, ...] = Field((), description="Ids of the clinics served, as in `/clinics/<id>`")
@@ -181,14 +182,14 @@ class GatewaySettings(BaseSettings):
         """kafka-python's security options. SettingsError for what is missing or cannot be read."""
         options: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}
         if self.kafka_security_protocol.endswith("SSL") and self.kafka_ssl_cafile:
-            options["ssl_cafile"] = str(_readable(self.kafka_ssl_cafile, "kafka_ssl_cafile"))
+            options["ssl_cafile"] = str(_readable(self.home / self.kafka_ssl_cafile, "kafka_ssl_cafile"))
         if self.kafka_security_protocol.startswith("SASL"):
             if not self.kafka_sasl_username:
                 raise SettingsError(f"kafka_sasl_username is needed with {self.kafka_security_protocol}")
             options |= {
                 "sasl_mechanism": self.kafka_sasl_mechanism,
                 "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": _password(self.kafka_sasl_password_file),
+                "sasl_plain_password": _password(self.home, self.kafka_sasl_password_file),
             }
         return options
 
@@ -218,9 +219,10 @@ def _readable(file: Path, name: str) -> Path:
     return file
 
 
-def _password(file: Path | None) -> str:
-    if file is None:
+def _password(home: Path, given: Path | None) -> str:
+    if given is None:
         raise SettingsError("kafka_sasl_password_file is needed with a SASL protocol")
+    file = home / given
     try:
         if file.stat().st_mode & 0o077:
             raise SettingsError(f"{file} may be read by others: chmod 600 {file}")

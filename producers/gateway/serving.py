@@ -1,0 +1,190 @@
+"""The gateway as a process: one outbox, a thread that sends, a thread per inbox, and the HTTP door."""
+
+import contextlib
+import fcntl
+from asyncio import TimerHandle, Transport
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from producers.contracts import SettingsError
+from producers.gateway.folder import InboxWatcher
+from producers.gateway.forwarder import Forwarder
+from producers.gateway.http import Gateway, create_app
+from producers.gateway.intake import Intake
+from producers.gateway.outbox import Outbox
+from producers.gateway.pseudonyms import PatientPseudonyms, read_key
+from producers.gateway.settings import GatewaySettings
+from producers.gateway.tokens import Tokens
+
+STOP_SECONDS = 5
+"""How long a stop waits for the page under way; what is not acknowledged by then is sent again later [A]."""
+WATCH_SECONDS = 1.0
+"""How often the process looks whether its threads live [A]."""
+
+log = structlog.get_logger("gateway")
+
+
+def run(
+    settings: GatewaySettings,
+    clock: Callable[[], datetime],
+    *,
+    accept_new_key: bool = False,
+    said: Callable[[str], None] = print,
+) -> None:
+    """Take in and send until SIGTERM or SIGINT; `said` is told the address once it listens.
+
+    Raises SettingsError where it cannot start.
+    """
+    if not settings.kafka_bootstrap_servers:
+        raise SettingsError("kafka_bootstrap_servers is empty: name the network's brokers in gateway.toml")
+    security = settings.kafka_security
+    with _alone(settings.home), open_outbox(settings) as outbox:
+        intake = open_intake(settings, outbox, accept_new_key=accept_new_key)
+        forwarder = Forwarder(outbox, settings.kafka_bootstrap_servers, security, settings.retention, clock)
+        watchers = [InboxWatcher(settings, clinic, intake, clock) for clinic in settings.clinics]
+        gateway = Gateway(settings, intake, outbox, Tokens(settings.tokens_file), forwarder, clock)
+        server = _Server(settings, gateway, said)
+        threads: list[Forwarder | InboxWatcher] = [forwarder, *watchers]
+        for thread in threads:
+            thread.start()
+        try:
+            server.run_while(lambda: all(thread.alive for thread in threads))
+        finally:
+            for thread in threads:
+                thread.stop()
+            for thread in threads:
+                thread.join(STOP_SECONDS)
+    if server.broken:
+        raise AssertionError("a thread of the gateway ended by itself: see the log")
+
+
+def open_outbox(settings: GatewaySettings) -> Outbox:
+    """The outbox in the gateway's folder. Raises SettingsError."""
+    return Outbox(
+        settings.outbox_file,
+        max_bytes=settings.max_outbox_bytes,
+        min_free_bytes=settings.min_free_bytes,
+    )
+
+
+def open_intake(settings: GatewaySettings, outbox: Outbox, *, accept_new_key: bool = False) -> Intake:
+    """The intake with each clinic's key. Raises SettingsError for a key other than the one used before."""
+    if not settings.clinics:
+        raise SettingsError("clinics is empty: `dermastream gateway init CLINIC` makes a gateway's folder")
+    pseudonyms = {clinic: read_key(settings.key_file(clinic)) for clinic in settings.clinics}
+    for clinic, key in pseudonyms.items():
+        _same_key_as_before(clinic, key, outbox, accept_new_key)
+    return Intake(outbox, pseudonyms, trust_patient_keys=settings.trust_patient_keys)
+
+
+def _same_key_as_before(clinic: str, key: PatientPseudonyms, outbox: Outbox, accept_new: bool) -> None:
+    name = f"patient-key/{clinic}"
+    if accept_new:
+        outbox.remark(name, key.fingerprint)
+    if outbox.mark(name, key.fingerprint) != key.fingerprint:
+        raise SettingsError(
+            f"the patient key of {clinic} is not the one used so far: every patient would become somebody "
+            "else. Restore the old key, or start once with --accept-new-key"
+        )
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two forwarders on one outbox would send everything twice."""
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "gateway.lock", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"another gateway runs in {home}") from None
+        yield
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says where it listens, and stops when a part of the gateway has died."""
+
+    def __init__(self, settings: GatewaySettings, gateway: Gateway, said: Callable[[str], None]) -> None:
+        protocol = type("Protocol", (PromptProtocol,), {"header_seconds": settings.request_seconds})
+        super().__init__(
+            uvicorn.Config(
+                create_app(gateway),
+                host=settings.host,
+                port=settings.port,
+                http=protocol,
+                ws="none",
+                lifespan="off",
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=settings.max_connections,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=32_768,
+            )
+        )
+        self._said = said
+        self.broken = False
+
+    def run_while(self, healthy: Callable[[], bool]) -> None:
+        """Serve until a signal, or until it is no longer healthy. Raises SettingsError."""
+        self._healthy = healthy
+        try:
+            self.run()
+        except SystemExit:
+            raise SettingsError(
+                f"cannot listen on {self.config.host}:{self.config.port}: is the port taken?"
+            ) from None
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._said(f"http://{host}:{port}")
+
+    async def on_tick(self, counter: int) -> bool:
+        if not self.broken and not self._healthy():
+            self.broken = self.should_exit = True
+        return await super().on_tick(counter)
+
+
+class PromptProtocol(H11Protocol):
+    """HTTP/1.1 that gives a client a limited time for the head of a request; uvicorn itself would wait."""
+
+    header_seconds: float = 10
+    _patience: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._patience and self.cycle is not None and not self.cycle.response_complete:
+            self._patience.cancel()
+            self._patience = None
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        if self._patience:
+            self._patience.cancel()
+        seconds = max(self.header_seconds, self.timeout_keep_alive if self.cycle else 0)
+        self._patience = self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
