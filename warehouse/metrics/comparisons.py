@@ -81,7 +81,10 @@ def rate_ratio(
         if method == "log":
             half = stats.norm.ppf(1 - tail) * np.sqrt(1 / x + 1 / y)
             lower, upper = value * np.exp(-half), value * np.exp(half)
-            lower, upper = np.where((x == 0) | (y == 0), np.nan, lower), np.where((x == 0) | (y == 0), np.nan, upper)
+            lower, upper = (
+                np.where((x == 0) | (y == 0), np.nan, lower),
+                np.where((x == 0) | (y == 0), np.nan, upper),
+            )
         else:
             low, high = _mid_p_share(x, x + y, tail) if method == "mid-p" else _exact_share(x, x + y, tail)
             lower, upper = low / (1 - low) * u / t, high / (1 - high) * u / t
@@ -116,7 +119,8 @@ def _exact_share(x: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray,
 
 
 def _mid_p_share(x: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Limits at which the tail, counting what was seen by half, is `tail`; by bisection of every row at once."""
+    """Limits at which the tail, counting what was seen by half, is `tail`; by bisection of every row at once.
+    """
 
     def above(p: np.ndarray) -> np.ndarray:
         return special.bdtrc(x, n, p) + _binomial(x, n, p) / 2
@@ -207,7 +211,9 @@ def risk_difference(
     value = first - reference
     if method == "wald":
         z = stats.norm.ppf(1 - (1 - share(level, "level")) / 2)
-        half = z * np.sqrt(first * (1 - first) / np.maximum(n, 1) + reference * (1 - reference) / np.maximum(m, 1))
+        half = z * np.sqrt(
+            first * (1 - first) / np.maximum(n, 1) + reference * (1 - reference) / np.maximum(m, 1)
+        )
         lower, upper = value - half, value + half
     else:
         (l1, u1), (l2, u2) = intervals.wilson(x, n, level=level), intervals.wilson(y, m, level=level)

@@ -1,9 +1,10 @@
-"""CUSUM charts: of measured values, of Poisson counts, and of risk-adjusted outcomes; limits for a wanted ARL.
+"""CUSUM charts: of measured values, of Poisson counts, and of risk-adjusted outcomes; limits for a wanted
+ARL.
 
 The average run length (ARL) is the mean number of observations up to and including the signal. For counts and
-outcomes an observation moves the chart by one of a set of scores; the chart's height is put on a fine lattice,
-where a score that falls between two points is shared between them so that its mean is kept, and the ARL solves
-one linear system (a Markov chain). For normal values the same is an integral equation.
+outcomes an observation moves the chart by one of a set of scores; the chart's height is put on a fine
+lattice, where a score that falls between two points is shared between them so that its mean is kept, and the
+ARL solves one linear system (a Markov chain). For normal values the same is an integral equation.
 """
 
 from collections.abc import Callable
@@ -70,11 +71,10 @@ def tabular_cusum(
 ) -> pl.DataFrame:
     """One row per value: score, statistic and signal of a tabular CUSUM.
 
-    `target`: the value in control; `allowance` (k): half the shift to be found; `limit` (h); all in the unit of
-    the values. `side`: upper finds rises, lower falls. `start` above 0 is a head start. `reset` begins anew
-    after each signal. Raises CheckFailed.
-    Source: Page, Biometrika 41 (1954) 100-115; Montgomery, Introduction to Statistical Quality Control, 6th ed.
-    (2009), section 9.1.
+    `target`: the value in control; `allowance` (k): half the shift to be found; `limit` (h); all in the unit
+    of the values. `side`: upper finds rises, lower falls. `start` above 0 is a head start. `reset` begins
+    anew after each signal. Raises CheckFailed. Source: Page, Biometrika 41 (1954) 100-115; Montgomery,
+    Introduction to Statistical Quality Control, 6th ed. (2009), section 9.1.
     """
     above = numbers(values, "values") - target
     sign = 1.0 if chosen(side, "side", ("upper", "lower")) == "upper" else -1.0
@@ -91,7 +91,8 @@ def normal_cusum_arl(
     """
     if two_sided:
         sides = [
-            normal_cusum_arl(allowance=allowance, limit=limit, shift=sign * shift, start=start) for sign in (1, -1)
+            normal_cusum_arl(allowance=allowance, limit=limit, shift=sign * shift, start=start)
+            for sign in (1, -1)
         ]
         return 1 / (1 / sides[0] + 1 / sides[1])
     h = positive(limit, "limit")
@@ -140,7 +141,7 @@ def score_cusum_arl(scores: Numbers, chances: Numbers, *, limit: float, start: f
     moves = np.concatenate([down, down + 1]).clip(-points, points).astype(int)
     chance = np.bincount(moves + points, np.concatenate([p * (1 - up_share), p * up_share]), 2 * points + 1)
     # Row i, column j: move j - i, a Toeplitz matrix; everything below the floor goes to the floor.
-    transitions = linalg.toeplitz(chance[points : 0 : -1], chance[points : 2 * points])
+    transitions = linalg.toeplitz(chance[points:0:-1], chance[points : 2 * points])
     below = np.cumsum(chance)[points - np.arange(points)]
     transitions[:, 0] = below
     system = -transitions
@@ -195,7 +196,12 @@ def poisson_cusum(
 
 
 def poisson_cusum_arl(
-    expected: float, *, limit: float, relative_risk: float = 2.0, true_relative_risk: float = 1.0, start: float = 0.0
+    expected: float,
+    *,
+    limit: float,
+    relative_risk: float = 2.0,
+    true_relative_risk: float = 1.0,
+    start: float = 0.0,
 ) -> float:
     """ARL, in periods, of a Poisson CUSUM with the same number expected in each."""
     mean = positive(expected, "expected") * positive(true_relative_risk, "true_relative_risk")
@@ -217,7 +223,8 @@ def poisson_cusum_limit(arl: float, expected: float, *, relative_risk: float = 2
 def risk_adjusted_scores(outcomes: Numbers, risks: Numbers, *, odds_ratio: float = 2.0) -> np.ndarray:
     """Log-likelihood ratio of the odds being `odds_ratio` times those of the risk model, for each outcome.
 
-    Source: Steiner, Cook, Farewell and Treasure, Biostatistics 1 (2000) 441-452, equation 3. Raises CheckFailed.
+    Source: Steiner, Cook, Farewell and Treasure, Biostatistics 1 (2000) 441-452, equation 3. Raises
+    CheckFailed.
     """
     y, p = together(outcomes=counts(outcomes, "outcomes"), risks=probabilities(risks, "risks"))
     if (y > 1).any():
@@ -252,7 +259,8 @@ class RiskMix:
 
 
 def risk_mix(risks: Numbers, shares: Numbers | None = None) -> RiskMix:
-    """The mix of these patients, or of these risks with these shares; 60 groups at most. Raises CheckFailed."""
+    """The mix of these patients, or of these risks with these shares; 60 groups at most. Raises CheckFailed.
+    """
     p = probabilities(risks, "risks")
     if not len(p):
         raise CheckFailed("risks: must not be empty")
@@ -278,7 +286,8 @@ def risk_adjusted_cusum_arl(
     true_odds_ratio: float = 1.0,
     start: float = 0.0,
 ) -> float:
-    """ARL, in patients, of a risk-adjusted CUSUM when the true odds are `true_odds_ratio` times the model's."""
+    """ARL, in patients, of a risk-adjusted CUSUM when the true odds are `true_odds_ratio` times the model's.
+    """
     truth = positive(true_odds_ratio, "true_odds_ratio")
     actual = truth * mix.risks / (1 + (truth - 1) * mix.risks)
     scores = np.concatenate(
@@ -300,9 +309,10 @@ def risk_adjusted_cusum_limit(
 
     The risk model was estimated. With `baseline_events`, the number of events it was fitted on, the limit is
     raised until the ARL is reached even where the true odds lie above the model's by as much as the estimate
-    may err, one-sided at `confidence`; the standard error of the log odds is 1 / sqrt(events x (1 - mean risk)).
-    Source: guaranteed conditional performance, Gandy and Kvaloy, Scandinavian Journal of Statistics 40 (2013)
-    647-668; here the ARL is monotone in the odds, so that its quantile is that of the odds. Raises CheckFailed.
+    may err, one-sided at `confidence`; the standard error of the log odds is 1 / sqrt(events x (1 - mean
+    risk)). Source: guaranteed conditional performance, Gandy and Kvaloy, Scandinavian Journal of Statistics
+    40 (2013) 647-668; here the ARL is monotone in the odds, so that its quantile is that of the odds. Raises
+    CheckFailed.
     """
     error = 1.0
     if baseline_events is not None:

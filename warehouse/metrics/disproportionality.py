@@ -1,4 +1,5 @@
-"""Disproportionality: which events are reported with which product more often than the rest of the reports say.
+"""Disproportionality: which events are reported with which product more often than the rest of the reports
+say.
 
 For reports without denominators. A report, or session, counts once for a pair however often it names it.
 
@@ -34,8 +35,8 @@ def contingency(
 ) -> pl.DataFrame:
     """Counts per pair and stratum, PAIR; only pairs that occur somewhere, each in every stratum.
 
-    `reports`: one row per mention; the columns are named by the arguments and hold no nulls. A report belongs to
-    one stratum. Without `strata` there is one, named "all". Raises CheckFailed.
+    `reports`: one row per mention; the columns are named by the arguments and hold no nulls. A report belongs
+    to one stratum. Without `strata` there is one, named "all". Raises CheckFailed.
     """
     named = {"report": report, "product": product, "event": event} | ({"stratum": strata} if strata else {})
     for column_name in named.values():
@@ -100,11 +101,7 @@ MEASURE: dict[str, pl.DataType] = {
     "event": pl.String(),
     "reports": pl.Int64(),
     "expected": pl.Float64(),
-    **{
-        f"{name}{end}": pl.Float64()
-        for name in ("prr", "ror", "ic")
-        for end in ("", "_lower", "_upper")
-    },
+    **{f"{name}{end}": pl.Float64() for name in ("prr", "ror", "ic") for end in ("", "_lower", "_upper")},
     "chi_squared": pl.Float64(),
     "level": pl.Float64(),
     "reason": pl.String(),
@@ -118,10 +115,10 @@ def disproportionality(pairs: pl.DataFrame, *, level: float = 0.95) -> pl.DataFr
     With several strata, PRR and ROR are Mantel and Haenszel's, and the expected number is summed over strata.
     PRR: Evans, Waller and Davis, Pharmacoepidemiology and Drug Safety 10 (2001) 483-486, its interval on the
     log scale, chi-squared with Yates's correction (null for several strata). ROR: Rothman, Lanes and Sacks,
-    ibid. 13 (2004) 519-523; stratified variances: Robins, Breslow and Greenland, Biometrics 42 (1986) 311-323,
-    and Greenland and Robins, Biometrics 41 (1985) 55-68. IC: log2((n + 1/2) / (E + 1/2)) with quantiles of the
-    gamma posterior, Noren, Hopstadius and Bate, Statistical Methods in Medical Research 22 (2013) 57-69.
-    Raises CheckFailed.
+    ibid. 13 (2004) 519-523; stratified variances: Robins, Breslow and Greenland, Biometrics 42 (1986)
+    311-323, and Greenland and Robins, Biometrics 41 (1985) 55-68. IC: log2((n + 1/2) / (E + 1/2)) with
+    quantiles of the gamma posterior, Noren, Hopstadius and Bate, Statistical Methods in Medical Research 22
+    (2013) 57-69. Raises CheckFailed.
     """
     for name, dtype in PAIR.items():
         if name not in pairs.columns:
@@ -191,7 +188,10 @@ def _measures(sums: pl.DataFrame, v: dict[str, np.ndarray], level: float) -> pl.
         pl.Series("level", np.full(len(n), level)),
         reasons(
             len(n),
-            (v["risk_rest"] == 0, "the event is reported with no other product: PRR and ROR have no upper limit"),
+            (
+                v["risk_rest"] == 0,
+                "the event is reported with no other product: PRR and ROR have no upper limit",
+            ),
             (v["s"] == 0, "an empty cell: ROR has no upper limit"),
             (v["a"] == 0, "never reported together: PRR and ROR have no limits"),
         ),

@@ -1,8 +1,8 @@
 """Exact tests of counts, vectorised: Poisson, binomial, Fisher's, and two Poisson counts by their condition.
 
-`alternative` is greater, less or two-sided; two-sided adds the probabilities of everything at most as likely as
-what was seen, as R's poisson.test, binom.test and fisher.test do. `mid_p` counts what was seen only by half,
-which takes the excess caution off a discrete test; it then no longer guarantees its level.
+`alternative` is greater, less or two-sided; two-sided adds the probabilities of everything at most as likely
+as what was seen, as R's poisson.test, binom.test and fisher.test do. `mid_p` counts what was seen only by
+half, which takes the excess caution off a discrete test; it then no longer guarantees its level.
 """
 
 import numba
@@ -10,7 +10,16 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from warehouse.metrics.values import Numbers, chosen, column, counts, exposures, of_trials, probabilities, together
+from warehouse.metrics.values import (
+    Numbers,
+    chosen,
+    column,
+    counts,
+    exposures,
+    of_trials,
+    probabilities,
+    together,
+)
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 _AS_LIKELY = 1 + 1e-7
@@ -83,7 +92,12 @@ def _poisson_two_sided(
 
 
 def binomial_test(
-    successes: Numbers, trials: Numbers, probability: Numbers, *, alternative: str = "two-sided", mid_p: bool = False
+    successes: Numbers,
+    trials: Numbers,
+    probability: Numbers,
+    *,
+    alternative: str = "two-sided",
+    mid_p: bool = False,
 ) -> pl.Series:
     """p-values of proportions against a given probability. No trials have p 1.
 
@@ -103,9 +117,7 @@ def binomial_test(
 
 
 @numba.njit(cache=True)
-def _binomial_two_sided(
-    x: np.ndarray, n: np.ndarray, share: np.ndarray, seen: np.ndarray
-) -> np.ndarray:
+def _binomial_two_sided(x: np.ndarray, n: np.ndarray, share: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Sum over the binomial distribution of everything at most as likely as what was seen."""
     out = np.empty(len(x))
     for i in range(len(x)):
@@ -174,7 +186,9 @@ def fisher_test(
     x, n = of_trials(events, trials, ("events", "trials"))
     y, m = of_trials(events_reference, trials_reference, ("events_reference", "trials_reference"))
     x, n, y, m = together(events=x, trials=n, events_reference=y, trials_reference=m)
-    p, seen = _fisher(x, n, y, m, ALTERNATIVES.index(alternative), special.gammaln(np.arange(n.max() + m.max() + 2)))
+    p, seen = _fisher(
+        x, n, y, m, ALTERNATIVES.index(alternative), special.gammaln(np.arange(n.max() + m.max() + 2))
+    )
     return column("p", np.clip(p - seen / 2 if mid_p else p, 0.0, 1.0))
 
 

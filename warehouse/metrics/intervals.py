@@ -1,7 +1,7 @@
 """Confidence intervals, vectorised over columns. Two-sided, null where there is nothing to estimate from.
 
-A count, a column or an array is accepted, and refused by name where it holds nulls, NaN, fractions or negative
-numbers; outputs are Float64 and never NaN. Comparisons of two groups are in comparisons.py.
+A count, a column or an array is accepted, and refused by name where it holds nulls, NaN, fractions or
+negative numbers; outputs are Float64 and never NaN. Comparisons of two groups are in comparisons.py.
 """
 
 import numpy as np
@@ -79,7 +79,9 @@ def byar(events: Numbers, *, level: float = 0.95) -> Limits:
     return _limits(lower, upper, np.ones(len(x), dtype=bool))
 
 
-def poisson(events: Numbers, *, level: float = 0.95, method: str = "auto") -> tuple[pl.Series, pl.Series, pl.Series]:
+def poisson(
+    events: Numbers, *, level: float = 0.95, method: str = "auto"
+) -> tuple[pl.Series, pl.Series, pl.Series]:
     """Lower and upper limit of the number behind a Poisson count, and the method each row got.
 
     `method`: garwood, byar, or auto, which is Garwood's below ten events and Byar's from there.
@@ -87,7 +89,9 @@ def poisson(events: Numbers, *, level: float = 0.95, method: str = "auto") -> tu
     x = counts(events, "events")
     chosen(method, "method", ("auto", "garwood", "byar"))
     exact = np.full(len(x), method == "garwood") if method != "auto" else x < EXACT_BELOW
-    limits = [np.where(exact, e, b) for e, b in zip(garwood(x, level=level), byar(x, level=level), strict=True)]
+    limits = [
+        np.where(exact, e, b) for e, b in zip(garwood(x, level=level), byar(x, level=level), strict=True)
+    ]
     names = pl.Series("method", np.where(exact, "garwood", "byar").tolist(), dtype=pl.String)
     return column("lower", limits[0]), column("upper", limits[1]), names
 

@@ -1,9 +1,9 @@
 """Maximised sequential probability ratio tests: a safety signal at any look, at a known overall error rate.
 
-Everything here is computed, not looked up. A surveillance is a list of looks (time, count): it has not signalled
-while at each time fewer events were seen than the count. Continuous surveillance is the same list, with the
-moment up to which the k-th event would be too early. The chance of never signalling is carried from look to
-look over the number of events so far, exactly.
+Everything here is computed, not looked up. A surveillance is a list of looks (time, count): it has not
+signalled while at each time fewer events were seen than the count. Continuous surveillance is the same list,
+with the moment up to which the k-th event would be too early. The chance of never signalling is carried from
+look to look over the number of events so far, exactly.
 
 Time is the cumulative number of events expected when nothing is wrong (Poisson), or the number of events in
 both groups together (binomial).
@@ -94,7 +94,9 @@ def _poisson_plan(
     if looks is not None:
         return _Plan(looks, _first_counts(looks, critical_value, minimum_events), None)
     # The last k that matters is the first whose moment lies beyond the horizon.
-    many = int(horizon + 3 * np.sqrt(2 * critical_value * (horizon + critical_value)) + 3 * critical_value) + 10
+    many = (
+        int(horizon + 3 * np.sqrt(2 * critical_value * (horizon + critical_value)) + 3 * critical_value) + 10
+    )
     k = np.arange(1.0, max(many, minimum_events + 1) + 1)
     moments = _moments(k, critical_value)
     live = (k >= minimum_events) & (moments >= delay)
@@ -184,7 +186,9 @@ def _from_nought(delay: float, horizon: float) -> float:
 
 
 def _solve(spent: Callable[[float], float], alpha: float, possible: float) -> CriticalValue:
-    """The smallest critical value that spends at most alpha; where it can only jump past alpha, the safe side."""
+    """The smallest critical value that spends at most alpha; where it can only jump past alpha, the safe
+    side.
+    """
     if possible < alpha:
         return CriticalValue(None, 0.0, "even at the end the fewest events for a signal are rarer than alpha")
     low, high = 1e-6, 2.0
@@ -248,7 +252,9 @@ def poisson_performance(
     spent, length = _poisson_run(plan, positive(relative_risk, "relative_risk"))
     power = float(spent[-1])
     end = float(plan.times[-1])
-    return Performance(relative_risk, power, (length - end * (1 - power)) / power if power > 0 else None, length)
+    return Performance(
+        relative_risk, power, (length - end * (1 - power)) / power if power > 0 else None, length
+    )
 
 
 def poisson_minimum_detectable_relative_risk(
@@ -295,7 +301,9 @@ def power_spending(exponent: float = 1.0) -> Spending:
 def obrien_fleming_spending(alpha: float) -> Spending:
     """Spends little early on. Source: Lan and DeMets, Biometrika 70 (1983) 659-663."""
     quantile = special.ndtri(1 - share(alpha, "alpha") / 2)
-    return lambda part: 0.0 if part <= 0 else 2 * float(special.ndtr(-quantile / np.sqrt(min(part, 1.0)))) / alpha
+    return lambda part: (
+        0.0 if part <= 0 else 2 * float(special.ndtr(-quantile / np.sqrt(min(part, 1.0)))) / alpha
+    )
 
 
 @dataclass(frozen=True)
@@ -422,13 +430,19 @@ def binomial_critical_value(
     times = _binomial_looks(horizon, looks)
 
     def spent(value: float) -> float:
-        return float(_binomial_run(times, _binomial_plan(value, probability, minimum_events, times), probability)[0][-1])
+        return float(
+            _binomial_run(times, _binomial_plan(value, probability, minimum_events, times), probability)[0][
+                -1
+            ]
+        )
 
     # Spending changes only where a count at a look begins or ceases to signal.
     steps = np.unique(np.concatenate([binomial_llr(np.arange(n + 1), n, probability) for n in times]))
     steps = steps[steps > 0]
     if spent(float(steps[-1])) > alpha:
-        return CriticalValue(None, 0.0, "even the largest share of cases at the end is more likely than alpha")
+        return CriticalValue(
+            None, 0.0, "even the largest share of cases at the end is more likely than alpha"
+        )
     low, high = -1, len(steps) - 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -449,7 +463,9 @@ def binomial_performance(
     times, limits = _binomial_limits(critical_value, horizon, probability, minimum_events, looks)
     spent, length = _binomial_run(times, limits, _shifted(probability, relative_risk))
     power, end = float(spent[-1]), float(times[-1])
-    return Performance(relative_risk, power, (length - end * (1 - power)) / power if power > 0 else None, length)
+    return Performance(
+        relative_risk, power, (length - end * (1 - power)) / power if power > 0 else None, length
+    )
 
 
 def binomial_minimum_detectable_relative_risk(
@@ -463,10 +479,14 @@ def binomial_minimum_detectable_relative_risk(
 ) -> float | None:
     """The smallest relative risk that is found with this power by the end; null where not even 1000 is."""
     times, limits = _binomial_limits(critical_value, horizon, probability, minimum_events, looks)
-    return _smallest(lambda risk: float(_binomial_run(times, limits, _shifted(probability, risk))[0][-1]), power)
+    return _smallest(
+        lambda risk: float(_binomial_run(times, limits, _shifted(probability, risk))[0][-1]), power
+    )
 
 
-def _binomial_limits(critical_value: float, horizon: int, probability: float, minimum_events: int, looks: Any) -> Any:
+def _binomial_limits(
+    critical_value: float, horizon: int, probability: float, minimum_events: int, looks: Any
+) -> Any:
     times = _binomial_looks(_whole(horizon, "horizon"), looks)
     plan = _binomial_plan(
         positive(critical_value, "critical_value") * (1 - 1e-12),

@@ -1,8 +1,8 @@
 """Shrinkage: ratios from few events are drawn towards the rest, by as much as the data say.
 
 Gamma-Poisson for observed over expected numbers (MGPS: EBGM, EB05, EB95), beta-binomial for proportions. The
-priors are fitted by maximum likelihood from several starts; a fit is used only where at least two of them agree
-on the best likelihood.
+priors are fitted by maximum likelihood from several starts; a fit is used only where at least two of them
+agree on the best likelihood.
 """
 
 from collections.abc import Callable
@@ -166,7 +166,9 @@ class _Tables:
         chance, slope = np.zeros(len(self.e)), np.zeros((5, len(self.e)))
         (a1, b1, a2, b2), p = np.exp(theta[:4]), special.expit(theta[4])
         for k in range(self.minimum_count):
-            at = _Tables(np.full(len(self.e), float(k)), self.e, np.zeros(len(self.e), int), np.array([float(k)]), 0)
+            at = _Tables(
+                np.full(len(self.e), float(k)), self.e, np.zeros(len(self.e), int), np.array([float(k)]), 0
+            )
             f1, a1_slope, b1_slope = at.component(a1, b1)
             f2, a2_slope, b2_slope = at.component(a2, b2)
             one, two = (np.exp(f - special.gammaln(k + 1)) for f in (f1, f2))
@@ -215,7 +217,9 @@ def posterior_quantile(
     probability = share(probability, "probability")
 
     def cdf(x: np.ndarray) -> np.ndarray:
-        return q * special.gammainc(shapes[0], rates[0] * x) + (1 - q) * special.gammainc(shapes[1], rates[1] * x)
+        return q * special.gammainc(shapes[0], rates[0] * x) + (1 - q) * special.gammainc(
+            shapes[1], rates[1] * x
+        )
 
     # The quantile lies between those of the two components.
     ends = [special.gammaincinv(a, probability) / b for a, b in zip(shapes, rates, strict=True)]
@@ -245,7 +249,8 @@ def _bisect(f: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.nda
 def ebgm(
     observed: Numbers, expected: Numbers, prior: GammaMixture | None = None, *, minimum_count: int = 0
 ) -> pl.DataFrame:
-    """Empirical Bayes geometric means, one row per pair: `ebgm`, `eb05`, `eb95`, `posterior_weight`, `reason`.
+    """Empirical Bayes geometric means, one row per pair: `ebgm`, `eb05`, `eb95`, `posterior_weight`,
+    `reason`.
 
     Without a `prior` it is fitted on these pairs; where that fails everything is null and `reason` says why.
     Source: DuMouchel (1999), equations 6-10. Raises CheckFailed.
@@ -254,7 +259,10 @@ def ebgm(
     fitted = prior or fit_gamma_mixture(n, e, minimum_count=minimum_count)
     if isinstance(fitted, NotFitted):
         return pl.DataFrame(
-            [pl.Series(name, [None] * len(n), dtype=pl.Float64) for name in ("ebgm", "eb05", "eb95", "posterior_weight")]
+            [
+                pl.Series(name, [None] * len(n), dtype=pl.Float64)
+                for name in ("ebgm", "eb05", "eb95", "posterior_weight")
+            ]
         ).with_columns(reason=pl.lit(fitted.reason))
     q = posterior_weight(fitted, n, e)
     log_mean = q * (special.digamma(fitted.alpha1 + n) - np.log(fitted.beta1 + e))
@@ -275,7 +283,8 @@ def ebgm(
 
 @dataclass(frozen=True)
 class BetaPrior:
-    """Prior of a proportion, beta(alpha, beta). An `alpha + beta` of 1e8 or more means no spread was found."""
+    """Prior of a proportion, beta(alpha, beta). An `alpha + beta` of 1e8 or more means no spread was found.
+    """
 
     alpha: float
     beta: float
@@ -284,7 +293,8 @@ class BetaPrior:
 
 
 def fit_beta(successes: Numbers, trials: Numbers) -> BetaPrior | NotFitted:
-    """The beta prior of proportions by maximum likelihood of the beta-binomial. Groups without trials say nothing.
+    """The beta prior of proportions by maximum likelihood of the beta-binomial. Groups without trials say
+    nothing.
 
     Source: Skellam, Journal of the Royal Statistical Society B 10 (1948) 257-261. Raises CheckFailed.
     """

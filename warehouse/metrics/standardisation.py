@@ -37,7 +37,9 @@ def observed_expected_ratio(
     o, e = together(observed=counts(observed, "observed"), expected=exposures(expected, "expected"))
     lower, upper, names = intervals.poisson(o, level=level, method="garwood" if method == "exact" else method)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value, low, high = (np.where(e > 0, part / e, np.nan) for part in (o, lower.to_numpy(), upper.to_numpy()))
+        value, low, high = (
+            np.where(e > 0, part / e, np.nan) for part in (o, lower.to_numpy(), upper.to_numpy())
+        )
     found = estimate(
         value,
         low,
@@ -61,9 +63,9 @@ def indirect_standardisation(
 ) -> pl.DataFrame:
     """O/E of each group at the reference's stratum rates: `by`, observed, expected and ESTIMATE.
 
-    `strata`: one row per group and stratum with `by`, `stratum`, `events`, `exposure`. `reference`: `stratum`,
-    `events`, `exposure`; without it, with `internal`, all groups together are the reference. A stratum with
-    exposure that the reference does not know is refused: its expected number is unknown, not 0.
+    `strata`: one row per group and stratum with `by`, `stratum`, `events`, `exposure`. `reference`:
+    `stratum`, `events`, `exposure`; without it, with `internal`, all groups together are the reference. A
+    stratum with exposure that the reference does not know is refused: its expected number is unknown, not 0.
     Raises CheckFailed. Source: Breslow and Day, volume II (1987), section 2.3.
     """
     cells = _cells(strata, "strata", by)
@@ -97,14 +99,14 @@ def direct_standardisation(
     method: str = "gamma",
     per: float = 1.0,
 ) -> pl.DataFrame:
-    """The rate each group would have in the standard population: `by`, crude and ESTIMATE, per `per` of exposure.
+    """The rate each group would have in the standard population: `by`, crude and ESTIMATE, per `per` of
+    exposure.
 
     `strata`: one row per group and stratum with `by`, `stratum`, `events`, `exposure`. `standard`: `stratum`,
-    `weight`, not negative, made to sum to 1. A group without exposure in a stratum of the standard has no such
-    rate: null with a reason. p is null: one rate is compared with nothing.
-    `method`: gamma (Fay and Feuer, Statistics in Medicine 16 (1997) 791-801, right at zero events too) or
-    dobson (Dobson, Kuulasmaa, Eberle and Scherer, ibid. 10 (1991) 457-462, exact Poisson limits of the total).
-    Raises CheckFailed.
+    `weight`, not negative, made to sum to 1. A group without exposure in a stratum of the standard has no
+    such rate: null with a reason. p is null: one rate is compared with nothing. `method`: gamma (Fay and
+    Feuer, Statistics in Medicine 16 (1997) 791-801, right at zero events too) or dobson (Dobson, Kuulasmaa,
+    Eberle and Scherer, ibid. 10 (1991) 457-462, exact Poisson limits of the total). Raises CheckFailed.
     """
     chosen(method, "method", ("gamma", "dobson"))
     tail = (1 - share(level, "level")) / 2
@@ -147,7 +149,9 @@ def direct_standardisation(
         p=pl.Series("p", [None] * len(x), dtype=pl.Float64),
         reason=reasons(len(x), (~complete, "no exposure in some stratum of the standard")),
     )
-    crude = column("crude", x / np.where(sums["exposure"].to_numpy() > 0, sums["exposure"].to_numpy(), np.nan) * per)
+    crude = column(
+        "crude", x / np.where(sums["exposure"].to_numpy() > 0, sums["exposure"].to_numpy(), np.nan) * per
+    )
     return pl.concat([sums.select(by, "events", "exposure"), crude.to_frame(), found], how="horizontal")
 
 
@@ -158,10 +162,14 @@ def _gamma_limits(y: np.ndarray, v: np.ndarray, w: np.ndarray, tail: float) -> t
     spread = v + w**2
     safe = np.where(spread > 0, spread, 1.0)
     shape = np.where(spread > 0, (y + w) ** 2 / safe, 1.0)
-    return lower, np.where(spread > 0, safe / np.maximum(y + w, 1e-300), 0.0) * special.gammaincinv(shape, 1 - tail)
+    return lower, np.where(spread > 0, safe / np.maximum(y + w, 1e-300), 0.0) * special.gammaincinv(
+        shape, 1 - tail
+    )
 
 
-def _dobson_limits(x: np.ndarray, y: np.ndarray, v: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+def _dobson_limits(
+    x: np.ndarray, y: np.ndarray, v: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
     low, high = (limit.to_numpy() for limit in intervals.garwood(x, level=level))
     scale = np.where(x > 0, np.sqrt(v / np.maximum(x, 1)), np.nan)
     return y + scale * (low - x), y + scale * (high - x)
@@ -178,7 +186,10 @@ def _cells(frame: pl.DataFrame, name: str, by: str | None) -> pl.DataFrame:
             raise CheckFailed(f"{name}.{key}: must not be null")
     if frame.select(keys).is_duplicated().any():
         raise CheckFailed(f"{name}: {', '.join(keys)} must be unique")
-    events, exposure = counts(frame["events"], f"{name}.events"), exposures(frame["exposure"], f"{name}.exposure")
+    events, exposure = (
+        counts(frame["events"], f"{name}.events"),
+        exposures(frame["exposure"], f"{name}.exposure"),
+    )
     if ((events > 0) & (exposure == 0)).any():
         raise CheckFailed(f"{name}.events: must be 0 where exposure is 0")
     return frame.select(*keys).with_columns(

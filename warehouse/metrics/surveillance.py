@@ -1,6 +1,7 @@
 """Sequential surveillance of one lot, firmware or device: a plan, its looks, and a history that only grows.
 
-plan (horizon, alpha) -> critical value -> look (events, expected) -> history; a look without new data is no look
+plan (horizon, alpha) -> critical value -> look (events, expected) -> history; a look without new data is no
+look
 """
 
 import datetime as dt
@@ -92,8 +93,8 @@ def take_look(
     """The history with one more look, LOOK; unchanged where nothing was expected since the last one.
 
     `events` and `expected` are cumulative since the start. A signal stays one at every later look. Nothing is
-    looked at beyond the horizon: the last look is at its numbers, and says so. Raises CheckFailed where a look
-    goes back in time, which would look again at what has been spent.
+    looked at beyond the horizon: the last look is at its numbers, and says so. Raises CheckFailed where a
+    look goes back in time, which would look again at what has been spent.
     """
     counts(events, "events"), exposures(expected, "expected")
     last = history.row(-1, named=True) if history.height else None
