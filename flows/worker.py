@@ -1,10 +1,11 @@
-"""The worker process: landing and refreshing as looped flow runs, and the report deployment served.
+"""The worker process: landing, refreshing and maintenance as looped flow runs; and the report deployment.
 
 One process, because on a SQLite catalog all writers share a turn, and because a flow run in a process of its
 own costs seconds. Scaled out, `dermastream land` and `dermastream refresh` are processes of their own.
 """
 
 import signal
+import socket
 import threading
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from flows import bounded
 from flows.clock import utc_now
 from flows.landing import Lander
+from flows.maintaining import Maintainer
 from flows.refreshing import Refresher
 from flows.settings import Settings
 from flows.topics import create_topics_when_up
@@ -39,6 +41,8 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     if refresh:
         refresher = Refresher(settings, store.cursor(connection), utc_now)
         threads.append(_thread("refresh", refresher.run, settings, stop, failures))
+        maintainer = Maintainer(settings, store.cursor(connection), utc_now)
+        threads.append(_thread("maintenance", maintainer.run, settings, stop, failures))
     if reports:
         _serve_reports(settings, stop)
     stop.wait()
@@ -64,6 +68,7 @@ def _thread(
                 name,
                 work_,
                 stop,
+                place=f"{socket.gethostname()} {settings.landing_share}",
                 seconds=settings.run_seconds,
                 prefect_api_url=settings.prefect_api_url,
                 first_seconds=FIRST_RUN_SECONDS,
