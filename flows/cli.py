@@ -28,6 +28,12 @@ metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
 app.command(report)
 app.command(metrics)
 app.command(
+    "flows.commands.warehouse:app", name="warehouse", help="Maintain, verify, back up, publish.", group=_DOORS
+)
+app.command(
+    "flows.commands.privacy:app", name="privacy", help="Erase or export one person's data.", group=_DOORS
+)
+app.command(
     "flows.commands.gateway:app",
     name="gateway",
     help="Take a clinic's events in, make patients pseudonymous, keep them on disk, and send them on.",
@@ -149,6 +155,9 @@ def publish(
         print(f"{sent['published']} of {sent['events']} sent, {len(sent['refused'])} refused")
     if sent["refused"]:
         sys.exit(1)
+
+
+app.command("flows.commands.contracts:app", name="contracts", help="What clinics can send.", group=_EVENTS)
 
 
 # ── look and ask ────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from producers.contracts.codec import decode
+from producers.contracts.codec import decode, type_of
 from producers.contracts.errors import ContractViolation
 from producers.contracts.events import Event
 from producers.contracts.limits import MAX_EVENT_BYTES
@@ -13,9 +13,13 @@ from producers.contracts.limits import MAX_EVENT_BYTES
 
 @dataclass(frozen=True)
 class CheckedLine:
-    """A line that holds an event, in canonical form; `repeat` where an earlier line says the very same."""
+    """A line that holds an event; `repeat` where an earlier line says the very same.
+
+    `type` and `canonical` are in the version sent, `event` is in the newest.
+    """
 
     line: int
+    type: str
     event: Event[Any]
     canonical: bytes
     repeat: bool
@@ -51,7 +55,7 @@ def check_lines(file: BinaryIO, now: datetime) -> Iterator[CheckedLine | Refused
             detail = f"line {first} has another event with the same source and id"
             yield RefusedLine(line, "id.conflict", "$.id", detail)
         else:
-            yield CheckedLine(line, event, canonical, repeat=first != line)
+            yield CheckedLine(line, type_of(canonical), event, canonical, repeat=first != line)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

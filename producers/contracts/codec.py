@@ -18,7 +18,7 @@ from producers.contracts.errors import ContractViolation
 from producers.contracts.events import EVENTS, Data, Event, EventVoided, lift, partition_key
 from producers.contracts.limits import EARLIEST, MAX_CLOCK_AHEAD, MAX_EVENT_BYTES, refuse_instant_outside
 
-__all__ = ["CODEC_VERSION", "EARLIEST", "MAX_CLOCK_AHEAD", "MAX_EVENT_BYTES", "decode", "encode"]
+__all__ = ["CODEC_VERSION", "EARLIEST", "MAX_CLOCK_AHEAD", "MAX_EVENT_BYTES", "decode", "encode", "type_of"]
 
 CODEC_VERSION = "2"
 """Version of the rules of this package; stored with every quarantined event."""
@@ -56,6 +56,11 @@ _instants = {e.data: _instants_of(e.data) for e in EVENTS.values()}
 def encode(event: Event[Any]) -> bytes:
     """The event's one canonical form: contract's field order, no white space, defaults left out."""
     return _encoder.encode(event)
+
+
+def type_of(canonical: bytes) -> str:
+    """The type, version included, that a canonical event names."""
+    return _head.decode(canonical).type
 
 
 def decode(

@@ -13,10 +13,11 @@ NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 
 def events() -> st.SearchStrategy[Event[Any]]:
     """An event of any type whose single fields satisfy the contract; fields may contradict each other."""
-    return st.sampled_from(sorted(EVENTS)).flatmap(_event)
+    return st.sampled_from(sorted(EVENTS)).flatmap(event_of)
 
 
-def _event(name: str) -> st.SearchStrategy[Event[Any]]:
+def event_of(name: str) -> st.SearchStrategy[Event[Any]]:
+    """An event of one type and version; fields may contradict each other."""
     info = msgspec.inspect.type_info(Event[EVENTS[name].data])  # type: ignore[name-defined]
     return _struct(info, type=st.just(name))
 
