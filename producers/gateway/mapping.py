@@ -288,7 +288,7 @@ class _Maker:
         )
 
     def _same(self, name: str, row: Row) -> Any:
-        """The field's value of one row, or its text where it has none: that is told when the event is made."""
+        """The field's value of one row, or its text where it has none: that is told with the event."""
         column = self._event.data[name]
         assert isinstance(column, Column)
         try:

@@ -167,7 +167,7 @@ class Outbox:
         """The oldest events not sent yet, in order, at most `limit` of them."""
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT position, topic, key, value FROM event"
+                "SELECT position, topic, key, value FROM event JOIN content USING (position)"
                 " WHERE sent_at IS NULL ORDER BY position LIMIT ?",
                 (limit,),
             ).fetchall()
@@ -186,7 +186,8 @@ class Outbox:
         """Queue events sent at or after `since` again, for a broker that lost them; give how many."""
         with self._transaction() as connection:
             count = connection.execute(
-                "UPDATE event SET sent_at = NULL WHERE sent_at >= ? AND value IS NOT NULL",
+                "UPDATE event SET sent_at = NULL"
+                " WHERE sent_at >= ? AND position IN (SELECT position FROM content)",
                 (since.timestamp(),),
             ).rowcount
             connection.execute("UPDATE tally SET sent = sent - ?", (count,))
@@ -199,18 +200,17 @@ class Outbox:
         Gives how many rows changed. At most `limit` rows of each at a time, so that nobody waits long: call
         again until it gives 0.
         """
+        content = {"before": max(content_before, ids_before).timestamp(), "limit": limit}
         with self._transaction() as connection:
+            emptied = connection.execute(_DROP_CONTENT, content).rowcount
             forgotten = connection.execute(
-                "DELETE FROM event WHERE position IN (SELECT position FROM event WHERE sent_at < ? LIMIT ?)",
+                "DELETE FROM event WHERE position IN"
+                " (SELECT position FROM event WHERE sent_at < ? ORDER BY sent_at LIMIT ?)"
+                " AND position NOT IN (SELECT position FROM content)",
                 (ids_before.timestamp(), limit),
             ).rowcount
-            emptied = connection.execute(
-                "UPDATE event SET value = NULL WHERE position IN"
-                " (SELECT position FROM event WHERE sent_at < ? AND value IS NOT NULL LIMIT ?)",
-                (content_before.timestamp(), limit),
-            ).rowcount
         with self._reading() as connection:  # gives freed pages back to the file system
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop after one page
         return forgotten + emptied
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────
@@ -269,22 +269,27 @@ class Outbox:
             yield self._connection
 
 
+_DROP_CONTENT = """
+DELETE FROM content WHERE position IN (
+  SELECT position FROM content JOIN event USING (position)
+  WHERE sent_at < :before
+    -- Events are sent in their order, so nothing after the last one sent by then needs to be looked at.
+    AND position <= (SELECT position FROM event WHERE sent_at < :before ORDER BY sent_at DESC LIMIT 1)
+  ORDER BY position LIMIT :limit)
+"""
+
+
 def _insert(connection: sqlite3.Connection, entry: Entry, accepted_at: datetime) -> bool:
     """Whether it was new."""
     done = connection.execute(
-        "INSERT INTO event (source, id, topic, key, value, digest, accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO event (source, id, topic, key, digest, accepted_at) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (source, id) DO NOTHING",
-        (
-            entry.source,
-            entry.id,
-            entry.topic,
-            entry.key,
-            entry.value,
-            entry.digest,
-            accepted_at.timestamp(),
-        ),
+        (entry.source, entry.id, entry.topic, entry.key, entry.digest, accepted_at.timestamp()),
     )
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    connection.execute("INSERT INTO content VALUES (?, ?)", (done.lastrowid, entry.value))
+    return True
 
 
 def _is_same(connection: sqlite3.Connection, entry: Entry) -> bool:
