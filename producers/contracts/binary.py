@@ -33,10 +33,8 @@ def structured(value: bytes, headers: Headers | None, *, prefix: str = PREFIX) -
     _expect(content_type, ("", "application/json"))
     try:
         data = msgspec.json.decode(value, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
-        raise ContractViolation("json.invalid", "$.data", str(error)) from None
-    except RecursionError:
-        raise ContractViolation("json.invalid", "$.data", "nested too deeply") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise ContractViolation("json.invalid", "$.data", "the value is not one strict JSON value") from None
     present: dict[str, Any] = {name: attributes[name] for name in _ATTRIBUTES if name in attributes}
     return msgspec.json.encode(present | {"data": data})
 
