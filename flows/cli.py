@@ -157,6 +157,12 @@ def publish(
         sys.exit(1)
 
 
+app.command(
+    "flows.commands.quarantine:app",
+    name="quarantine",
+    help="Refused events: list, show, replay, discard.",
+    group=_EVENTS,
+)
 app.command("flows.commands.contracts:app", name="contracts", help="What clinics can send.", group=_EVENTS)
 
 

@@ -32,6 +32,14 @@ def print_rows(
             console.print(f"first {limit} of {len(rows)} rows")
 
 
+def print_records(found: Sequence[dict[str, Any]], nothing: str) -> None:
+    """Rows that are dictionaries with the same keys; `nothing` is said where there are none."""
+    if not found:
+        console.print(nothing)
+        return
+    _print_table(list(found[0]), [list(row.values()) for row in found])
+
+
 def print_status(found: dict[str, Any]) -> None:
     """The status document in a screenful."""
     parts = "  ".join(f"{name} {value}" for name, value in found["components"].items())

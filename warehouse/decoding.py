@@ -120,7 +120,11 @@ def _accept(slice_: Slice, part: int, i: int) -> tuple[Any, ...]:
     timestamp_ms = int(records.timestamp_ms[i])
     received_at = dt.datetime.fromtimestamp(timestamp_ms / 1000, dt.UTC)
     event, canonical = decode(
-        records.value(i), topic=slice_.partition.topic, key=records.key(i), now=received_at
+        records.value(i),
+        topic=slice_.partition.topic,
+        key=records.key(i),
+        headers=records.headers.get(i),
+        now=received_at,
     )
     return (
         part,

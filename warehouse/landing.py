@@ -3,10 +3,11 @@
 This module knows nothing of Kafka: a `Batch` is what anyone read from any log with offsets.
 """
 
+import contextlib
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,19 +64,11 @@ def land(
     Raises ProgressLost, or WarehouseConflict when the same call may work again; nothing was stored then.
     """
     batch = decoded.batch
-    connection.register("incoming", decoded.events)
-    connection.register("frames", decoded.frames)
-    connection.register("parts", _parts(batch))
     bind = {"batch_id": batch_id, "landed_at": landed_at}
-    try:
+    with laid_out(connection, decoded):
         with transaction(connection, location):
-            _judge(connection, decoded)
-            for table in decoded.tables():
-                connection.execute(_insert(connection, table), bind)
-            if len(decoded.frames):
-                connection.execute(statement("landing/insert_frames"), bind)
-            connection.execute(statement("landing/insert_keys"))
-            refused = [*decoded.refused, *_conflicts(connection, batch)]
+            conflicts = store_accepted(connection, decoded, batch_id=batch_id, landed_at=landed_at)
+            refused = [*decoded.refused, *conflicts]
             connection.register("refused", arrow_table(refused, REFUSED))
             if refused:
                 connection.execute(statement("landing/quarantine"), bind | {"codec_version": CODEC_VERSION})
@@ -87,10 +80,38 @@ def land(
         if any(progress(connection)[p] != offset for p, offset in report.next_offsets.items()):
             raise ProgressLost(f"batch {batch_id}: progress is not what was committed")
         return report
+
+
+@contextlib.contextmanager
+def laid_out(connection: Connection, decoded: Decoded) -> Iterator[None]:
+    """The decoded batch as relations of this session: incoming, frames and parts. All are gone afterwards."""
+    connection.register("incoming", decoded.events)
+    connection.register("frames", decoded.frames)
+    connection.register("parts", _parts(decoded.batch))
+    try:
+        yield
     finally:
-        for name in ("incoming", "frames", "refused", "parts"):
+        for name in ("incoming", "frames", "parts", "refused"):
             connection.unregister(name)
         connection.execute(statement("landing/forget"))
+
+
+def store_accepted(
+    connection: Connection, decoded: Decoded, *, batch_id: str, landed_at: dt.datetime
+) -> list[tuple[Any, ...]]:
+    """Within a transaction, put the laid-out events that were not seen before into `raw`.
+
+    Gives those whose (source, id) is taken by other content, as refused rows. What is a duplicate or in
+    conflict stays known as temp.unwanted until the batch is put away.
+    """
+    bind = {"batch_id": batch_id, "landed_at": landed_at}
+    _judge(connection, decoded)
+    for table in decoded.tables():
+        connection.execute(_insert(connection, table), bind)
+    if len(decoded.frames):
+        connection.execute(statement("landing/insert_frames"), bind)
+    connection.execute(statement("landing/insert_keys"))
+    return _conflicts(connection, decoded.batch)
 
 
 def _parts(batch: Batch) -> pa.Table:
