@@ -143,6 +143,14 @@ class Settings(BaseSettings):
         return self.archive or self.home / "reports"
 
     @property
+    def privacy_key(self) -> Path:
+        return self.privacy_key_file or self.home / "privacy.key"
+
+    @property
+    def tombstone_list(self) -> Path:
+        return self.home / "tombstones.jsonl"
+
+    @property
     def kafka_security(self) -> dict[str, Any]:
         """kafka-python's security options; empty for PLAINTEXT. SettingsError on an unreadable file."""
         if self.kafka_security_protocol == "PLAINTEXT":

@@ -21,6 +21,8 @@ import duckdb
 from producers.contracts.errors import SettingsError, WarehouseConflict, WarehouseUnavailable
 
 Connection = duckdb.DuckDBPyConnection
+Error = duckdb.Error
+"""Whatever DuckDB raises."""
 
 CATALOG = "dermastream"
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -121,7 +123,7 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
         )
     except duckdb.Error as error:
         connection.close()
-        raise SettingsError(f"cannot open the warehouse {location.catalog}: {_first_line(error)}") from None
+        raise SettingsError(f"cannot open the warehouse {location.catalog}: {first_line(error)}") from None
     _settle(connection)
     return connection
 
@@ -144,7 +146,7 @@ def only_select(connection: Connection, sql: str) -> None:
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
-        raise SettingsError(_first_line(error)) from None
+        raise SettingsError(first_line(error)) from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise SettingsError("exactly one SELECT statement, please: this door is read-only")
 
@@ -156,10 +158,11 @@ def ask(connection: Connection, sql: str) -> tuple[list[str], list[tuple[Any, ..
         result = connection.execute(sql)
         return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.Error as error:
-        raise SettingsError(_first_line(error)) from None
+        raise SettingsError(first_line(error)) from None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What went wrong, without DuckDB's hints and position."""
     return str(error).strip().splitlines()[0]
 
 
@@ -171,7 +174,8 @@ _writers = threading.Lock()
 
 
 @contextlib.contextmanager
-def _writer_turn(location: Location) -> Iterator[None]:
+def writer_turn(location: Location) -> Iterator[None]:
+    """The one place among the writers of a SQLite catalog; the kernel gives it back when we die."""
     if location.kind != "sqlite":
         yield
         return
@@ -188,7 +192,7 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
     Raises WarehouseConflict where another writer came first: run the whole transaction again; and
     WarehouseUnavailable where its disk is full.
     """
-    with _writer_turn(location):
+    with writer_turn(location):
         connection.execute("BEGIN")
         try:
             yield connection
@@ -197,7 +201,7 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
             with contextlib.suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
             if isinstance(error, duckdb.Error) and _CONFLICT.search(str(error)):
-                raise WarehouseConflict(f"warehouse commit: {_first_line(error)}") from error
+                raise WarehouseConflict(f"warehouse commit: {first_line(error)}") from error
             if isinstance(error, duckdb.Error | OSError) and _NO_SPACE.search(str(error)):
                 raise WarehouseUnavailable(f"no space left for the warehouse {location.data_path}") from error
             raise
