@@ -157,6 +157,11 @@ class EventSource:
                 self._consumer.pause(kafka_partition)
         return found
 
+    def ends(self) -> dict[Partition, int]:
+        """The offset after the last event of each partition, as the last fetches told; no call is made."""
+        found = {p: self._consumer.highwater(_kafka(p)) for p in self._next}
+        return {p: end for p, end in found.items() if end is not None}
+
     def mirror(self, batch: Batch) -> None:
         """Tell the group's committed offsets to Kafka for lag tools; losing this loses nothing."""
         with contextlib.suppress(KafkaError):

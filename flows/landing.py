@@ -26,6 +26,7 @@ from tenacity import (
 )
 
 from flows.event_source import EventSource
+from flows.metering import Meter
 from flows.prefetch import Prefetch
 from flows.settings import Settings
 from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
@@ -71,6 +72,7 @@ class Lander:
         self._connection = connection
         self._clock = clock
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.meter = Meter(clock)
         self._ahead: Prefetch | None = None
         self._numbers = itertools.count()
         self._run = uuid.uuid4().hex[:12]
@@ -117,6 +119,7 @@ class Lander:
         except BaseException:
             source.close()
             raise
+        self.meter.begins(positions)
         log.info("reading", partitions=len(positions), worker=self._worker)
         return Prefetch(
             source,
@@ -124,6 +127,7 @@ class Lander:
             max_events=self._settings.batch_max_events,
             max_bytes=self._settings.batch_max_bytes,
             max_seconds=self._settings.batch_max_seconds,
+            tell_ends=self.meter.ends,
         )
 
     def _claim(self, source: EventSource) -> Mapping[Partition, int]:
@@ -141,7 +145,8 @@ class Lander:
         if found is None:
             return False
         begun = time.monotonic()
-        report = _retrying()(
+        retrying = _retrying()
+        report = retrying(
             landing.land,
             self._connection,
             self._settings.location,
@@ -151,6 +156,8 @@ class Lander:
             started_at=found.started_at,
             landed_at=self._clock(),
         )
+        seconds = time.monotonic() - begun
+        self.meter.landed(report, seconds=seconds, retries=retrying.statistics["attempt_number"] - 1)
         ahead.mirror(found.decoded.batch)
         totals.add(report)
         log.info(
@@ -161,7 +168,7 @@ class Lander:
             duplicate=report.duplicate,
             quarantined=report.quarantined,
             by_rule=dict(report.by_rule),
-            seconds=round(time.monotonic() - begun, 3),
+            seconds=round(seconds, 3),
         )
         return True
 

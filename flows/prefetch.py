@@ -10,12 +10,12 @@ import datetime as dt
 import functools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flows.event_source import EventSource
 from warehouse.decoding import Decoded, decode_batch
-from warehouse.log import Batch
+from warehouse.log import Batch, Partition
 
 _LOOK_SECONDS = 0.1
 
@@ -39,9 +39,11 @@ class Prefetch:
         max_events: int,
         max_bytes: int,
         max_seconds: float,
+        tell_ends: Callable[[Mapping[Partition, int]], None],
     ) -> None:
         self._source = source
         self._clock = clock
+        self._tell_ends = tell_ends
         self._poll = functools.partial(
             source.poll, max_events=max_events, max_bytes=max_bytes, max_seconds=max_seconds
         )
@@ -75,6 +77,7 @@ class Prefetch:
             while not self._stop.is_set():
                 started_at = self._clock()
                 batch = self._poll()
+                self._tell_ends(self._source.ends())
                 self._mirror_landed()
                 if batch.slices:
                     self._offer(Ahead(decode_batch(batch), started_at))

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         None, description="Key of the erased persons' tombstones; empty: privacy.key under the home folder"
     )
 
+    metrics_host: str = Field("127.0.0.1", description="Address the landing worker's metrics listen on")
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="Port of /metrics for Prometheus; 0: none, and in a stack a free one"
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: a free one, kept")
     dashboard_url: str | None = Field(

@@ -37,6 +37,8 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     if land:
         create_topics_when_up(settings, stop)
         lander = Lander(settings, store.cursor(connection), utc_now)
+        if settings.metrics_port:
+            lander.meter.serve(settings.metrics_host, settings.metrics_port)
         threads.append(_thread("landing", lambda s, t: lander.run(s, seconds=t), settings, stop, failures))
     if refresh:
         refresher = Refresher(settings, store.cursor(connection), utc_now)

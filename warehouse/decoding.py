@@ -33,6 +33,15 @@ class Decoded:
     def tables(self) -> list[str]:
         return sorted(pc.unique(self.events.column("table")).to_pylist())
 
+    def newest_by_clinic(self) -> dict[str, dt.datetime]:
+        """The newest moment that each clinic's accepted events speak of."""
+        columns = ["clinic_id", "occurred_at"]
+        both = pa.concat_tables([table.select(columns) for table in (self.events, self.frames)])
+        newest = both.group_by("clinic_id").aggregate([("occurred_at", "max")])
+        return dict(
+            zip(*(newest.column(c).to_pylist() for c in ("clinic_id", "occurred_at_max")), strict=True)
+        )
+
     def spans(self) -> list[tuple[dt.datetime, dt.datetime]]:
         """The stretches of time that the accepted events speak of, at most `MOST_SPANS`, earliest first.
 

@@ -6,9 +6,10 @@ This module knows nothing of Kafka: a `Batch` is what anyone read from any log w
 import contextlib
 import datetime as dt
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ class Landed:
     duplicate: int
     quarantined: int
     by_rule: Mapping[str, int]
-    newest_received_at: dt.datetime | None
+    newest_received: Mapping[Partition, dt.datetime]
+    newest_by_clinic: Mapping[str, dt.datetime]
+    commit_seconds: float
     next_offsets: Mapping[Partition, int]
 
 
@@ -76,7 +79,9 @@ def land(
                 statement("landing/ledger"), bind | {"worker": worker, "started_at": started_at}
             )
             _advance(connection, batch, batch_id, landed_at)
-            report = _report(connection, batch_id, batch, refused)
+            report = _report(connection, batch_id, decoded, refused)
+            before_commit = time.monotonic()
+        report = replace(report, commit_seconds=time.monotonic() - before_commit)
         if any(progress(connection)[p] != offset for p, offset in report.next_offsets.items()):
             raise ProgressLost(f"batch {batch_id}: progress is not what was committed")
         return report
@@ -195,10 +200,10 @@ def _advance(connection: Connection, batch: Batch, batch_id: str, landed_at: dt.
 
 
 def _report(
-    connection: Connection, batch_id: str, batch: Batch, refused: Sequence[tuple[Any, ...]]
+    connection: Connection, batch_id: str, decoded: Decoded, refused: Sequence[tuple[Any, ...]]
 ) -> Landed:
+    batch = decoded.batch
     duplicate = rows(connection, statement("landing/duplicates"))[0]["events"]
-    newest_ms = max((int(s.records.timestamp_ms.max()) for s in batch.slices if len(s.records)), default=None)
     return Landed(
         batch_id=batch_id,
         consumed=batch.events,
@@ -206,6 +211,12 @@ def _report(
         duplicate=duplicate,
         quarantined=len(refused),
         by_rule=Counter(row[REFUSED.get_field_index("rule")] for row in refused),
-        newest_received_at=None if newest_ms is None else dt.datetime.fromtimestamp(newest_ms / 1000, dt.UTC),
+        newest_received={
+            s.partition: dt.datetime.fromtimestamp(int(s.records.timestamp_ms.max()) / 1000, dt.UTC)
+            for s in batch.slices
+            if len(s.records)
+        },
+        newest_by_clinic=decoded.newest_by_clinic(),
+        commit_seconds=0.0,
         next_offsets={s.partition: s.next_offset for s in batch.slices},
     )

@@ -55,6 +55,12 @@ class Stack:
                 name="dashboard",
                 variable="DERMASTREAM_DASHBOARD_PORT",
             ),
+            "metrics": ports.choose(
+                settings.metrics_port,
+                previous=last.get("metrics"),
+                name="metrics",
+                variable="DERMASTREAM_METRICS_PORT",
+            ),
             **{
                 name: ports.choose(0, previous=last.get(name), name=name, variable="")
                 for name in ("broker", "controller", "prefect")
@@ -68,6 +74,7 @@ class Stack:
                 "prefect_api_url": settings.prefect_api_url
                 or f"http://127.0.0.1:{self._ports['prefect']}/api",
                 "dashboard_port": self._ports["dashboard"],
+                "metrics_port": self._ports["metrics"],
             }
         )
         self._supervisor = Supervisor(home, self._programs(simulate), self._environment())
@@ -92,6 +99,7 @@ class Stack:
                 "kafka_bootstrap_servers": self.settings.kafka_bootstrap_servers,
                 "prefect_api_url": self.settings.prefect_api_url,
                 "dashboard_url": self.dashboard_url,
+                "metrics_url": f"http://{self.settings.metrics_host}:{self._ports['metrics']}/metrics",
             },
         )
         self._supervisor.start()
