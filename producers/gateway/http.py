@@ -164,7 +164,7 @@ class Gateway:
 
     def _batch(self, body: bytes) -> list[bytes]:
         try:
-            values: list[bytes] = list(msgspec.json.decode(body, type=list[msgspec.Raw]))
+            values = [bytes(value) for value in msgspec.json.decode(body, type=list[msgspec.Raw])]
         except msgspec.ValidationError:
             raise Problem(422, "batch.invalid", "a batch is a JSON array of events", path="$") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

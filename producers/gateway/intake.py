@@ -241,7 +241,8 @@ def _conflict(index: int) -> Refusal:
 
 def _raw_fields(value: bytes) -> dict[str, bytes]:
     try:
-        return dict(msgspec.json.decode(value, type=dict[str, msgspec.Raw]))
+        raw = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+        return {name: bytes(part) for name, part in raw.items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # half a surrogate pair, for instance
         raise ContractViolation("json.invalid", "$", "not strict JSON") from None
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import signal
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -119,7 +120,7 @@ class _Server(uvicorn.Server):
                 http=protocol,
                 ws="none",
                 lifespan="off",
-                log_level="critical",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
@@ -136,7 +137,8 @@ class _Server(uvicorn.Server):
         """Serve until a signal, or until it is no longer healthy. Raises SettingsError."""
         self._healthy = healthy
         try:
-            self.run()
+            with _unmoved_by_signals():
+                self.run()
         except SystemExit:
             raise SettingsError(
                 f"cannot listen on {self.config.host}:{self.config.port}: is the port taken?"
@@ -152,6 +154,17 @@ class _Server(uvicorn.Server):
         if not self.broken and not self._healthy():
             self.broken = self.should_exit = True
         return await super().on_tick(counter)
+
+
+@contextlib.contextmanager
+def _unmoved_by_signals() -> Iterator[None]:
+    """uvicorn stops on a signal and then raises it again, which would end us before our threads are done."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class PromptProtocol(H11Protocol):
