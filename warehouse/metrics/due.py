@@ -1,0 +1,253 @@
+"""Who is due for maintenance, and how many will come in the next weeks."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from producers.contracts.errors import CheckFailed
+from warehouse.metrics.columns import require, two_sided
+from warehouse.metrics.courses import PATIENT, time_to_return
+from warehouse.metrics.survival import kaplan_meier
+
+DUE: dict[str, pl.DataType] = {
+    "clinic_id": pl.String(),
+    "patient_key": pl.String(),
+    "session_id": pl.String(),
+    "kind": pl.String(),
+    "last_on": pl.Date(),
+    "due_from": pl.Date(),
+    "due_until": pl.Date(),
+    "state": pl.String(),
+    "days_overdue": pl.Int32(),
+    "chance_in_time": pl.Float64(),
+}
+"""One row a patient with an open window; `state` is due, at risk or overdue; `chance_in_time` is the chance
+to come by `due_until` of those who had not come so far; null where nobody was followed that long."""
+
+
+def due_list(
+    opened: pl.DataFrame,
+    *,
+    as_of: dt.date,
+    at_risk_below: float = 0.2,
+    kinds: Sequence[str] = ("maintenance",),
+) -> pl.DataFrame:
+    """Patients whose next session may be booked now, by clinic and urgency, DUE rows: pseudonyms only.
+
+    `opened`: windows of `courses.windows`. Of each patient the newest window, unless another course has
+    replaced it. `due`: from `due_from` to `due_until`; `at risk`: the same, but of earlier patients who had
+    waited as long fewer than `at_risk_below` came in time; `overdue`: after `due_until` and before the course
+    counts as ended. Chances come from the Kaplan-Meier curve of all windows of the kind.
+    """
+    if not 0 <= at_risk_below <= 1:
+        raise CheckFailed("at_risk_below: must lie between 0 and 1")
+    require(opened, "windows", ("opened_on", "due_from", "due_until", "breaks_on"))
+    known = opened.filter(pl.col("opened_on") < as_of)
+    newest = known.sort(*PATIENT, "opened_on", "session_id").group_by(PATIENT, maintain_order=True).last()
+    day = pl.lit(as_of)
+    waiting = newest.filter(
+        pl.col("kind").is_in(kinds)
+        & ~(pl.col("returned_on") < day).fill_null(False)
+        & ~(pl.col("replaced_on") < day).fill_null(False)
+        & (pl.col("due_from") <= day)
+        & (pl.col("breaks_on") > day)
+    )
+    chances = [_with_chance(waiting, known, kind, as_of) for kind in kinds]
+    overdue = (day - pl.col("due_until")).dt.total_days()
+    return (
+        pl.concat(chances)
+        .with_columns(
+            state=pl.when(overdue > 0)
+            .then(pl.lit("overdue"))
+            .when(pl.col("chance_in_time") < at_risk_below)
+            .then(pl.lit("at risk"))
+            .otherwise(pl.lit("due")),
+            days_overdue=overdue.clip(lower_bound=0),
+            last_on=pl.col("opened_on"),
+        )
+        .select(pl.col(column).cast(dtype) for column, dtype in DUE.items())
+        .sort(
+            "clinic_id",
+            pl.col("days_overdue"),
+            "chance_in_time",
+            "patient_key",
+            descending=[False, True, False, False],
+        )
+    )
+
+
+def _with_chance(waiting: pl.DataFrame, known: pl.DataFrame, kind: str, as_of: dt.date) -> pl.DataFrame:
+    mine = waiting.filter(pl.col("kind") == kind)
+    subjects = time_to_return(known, as_of=as_of, kind=kind).with_columns(event=pl.col("cause") == 1)
+    curve = kaplan_meier(subjects, duration="days", event="event").select("time", "survival")
+    waited = (pl.lit(as_of) - pl.col("opened_on")).dt.total_days() - 1
+    allowed = (pl.col("due_until") - pl.col("opened_on")).dt.total_days()
+    last = curve["time"].max()
+    told = mine.with_columns(_now=waited.cast(pl.Float64), _then=allowed.cast(pl.Float64))
+    for column, name in (("_now", "_free_now"), ("_then", "_free_then")):
+        told = (
+            told.sort(column)
+            .join_asof(
+                curve.rename({"survival": name}), left_on=column, right_on="time", check_sortedness=False
+            )
+            .drop("time", strict=False)
+            .with_columns(pl.col(name).fill_null(1.0))
+        )
+    known_that_far = pl.col("_then") <= pl.lit(last, pl.Float64) if last is not None else pl.lit(False)
+    return told.with_columns(
+        chance_in_time=pl.when(known_that_far & (pl.col("_free_now") > 0)).then(
+            (1 - pl.col("_free_then") / pl.col("_free_now")).clip(0.0, 1.0)
+        )
+    ).select(*mine.columns, "chance_in_time")
+
+
+def maintenance_demand(
+    opened: pl.DataFrame,
+    *,
+    as_of: dt.date,
+    weeks: int = 12,
+    by: Sequence[str] = (),
+    kind: str = "maintenance",
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Returns expected in each of the coming weeks, with a prediction interval; one row a group and week.
+
+    Patients who have not returned wait by whole weeks; the chance to come in a week, given that one has not
+    come before, is that of all earlier windows of the kind at the same wait, in the whole of `opened`.
+    `expected` sums the chances over the patients waiting now; the interval holds the chance of each patient
+    and the error of the weekly chances, and is not below 0. Windows that open after `as_of` are not in it:
+    with maintenance 90 days and later they add next to nothing within 12 weeks. Gives `week` (1 to `weeks`),
+    `week_start`, `waiting`, `expected`, `lower`, `upper`, `level`, `reason`.
+
+    Source: life table hazards, Cutler and Ederer, Journal of Chronic Diseases 8 (1958) 699-712; variance by
+    the delta method.
+    """
+    quantile = two_sided(level)
+    if weeks < 1:
+        raise CheckFailed("weeks: must be at least 1")
+    require(opened, "windows", by)
+    subjects = time_to_return(opened, as_of=as_of, kind=kind)
+    hazard, variance = _weekly_hazards(subjects, weeks)
+    open_now = subjects.filter((pl.col("cause") == 0) & (pl.col("breaks_on") > as_of))
+    lag = (open_now["days"] // 7).cast(pl.Int64)
+    waits = open_now.select(by).with_columns(_lag=lag) if by else pl.DataFrame({"_lag": lag})
+    keys = opened.select(by).unique().sort(by) if by else pl.DataFrame(height=1)
+    counted = waits.group_by(*by, "_lag").len()
+    rows = []
+    for key in keys.iter_rows(named=True):
+        mine = counted.filter(pl.col(name) == value for name, value in key.items()) if by else counted
+        waiting = np.zeros(len(hazard))
+        np.add.at(waiting, mine["_lag"].to_numpy(), mine["len"].to_numpy())
+        for week, (expected, spread) in enumerate(_expected(waiting, hazard, variance, weeks), start=1):
+            half = quantile * np.sqrt(spread)
+            rows.append(
+                {
+                    **key,
+                    "week": week,
+                    "week_start": as_of + dt.timedelta(days=7 * (week - 1)),
+                    "waiting": int(waiting.sum()),
+                    "expected": expected,
+                    "lower": max(0.0, expected - half),
+                    "upper": expected + half,
+                }
+            )
+    schema = {**{name: opened.schema[name] for name in by}, **_DEMAND}
+    return pl.DataFrame(rows, schema=schema).with_columns(
+        level=pl.lit(level),
+        reason=pl.when(pl.col("waiting") == 0).then(pl.lit("nobody is waiting for the next session")),
+    )
+
+
+_DEMAND = {
+    "week": pl.Int64(),
+    "week_start": pl.Date(),
+    "waiting": pl.Int64(),
+    "expected": pl.Float64(),
+    "lower": pl.Float64(),
+    "upper": pl.Float64(),
+}
+
+
+def _weekly_hazards(subjects: pl.DataFrame, weeks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chance to return in each week of waiting, and its variance; those censored in it count half."""
+    week = (subjects["days"] // 7).cast(pl.Int64).to_numpy()
+    returned = (subjects["cause"] == 1).to_numpy()
+    size = int(week.max(initial=0)) + weeks + 2
+    came = np.bincount(week[returned], minlength=size).astype(float)
+    left = np.bincount(week, minlength=size).astype(float)
+    at_risk = left[::-1].cumsum()[::-1] - (left - came) / 2
+    hazard = np.where(at_risk > 0, came / np.maximum(at_risk, 1e-9), 0.0)
+    variance = np.where(at_risk > 0, hazard * (1 - hazard) / np.maximum(at_risk, 1e-9), 0.0)
+    return np.clip(hazard, 0.0, 1.0), np.maximum(variance, 0.0)
+
+
+def _expected(
+    waiting: np.ndarray, hazard: np.ndarray, variance: np.ndarray, weeks: int
+) -> list[tuple[float, float]]:
+    """Expected returns and variance of each coming week, from how many wait at each lag."""
+    size = len(hazard)
+    found = []
+    free = np.ones(size)  # chance of not having come since, by lag now
+    lags = np.arange(size)
+    for week in range(weeks):
+        then = np.minimum(lags + week, size - 1)
+        chance = free * hazard[then]
+        expected = float(waiting @ chance)
+        own = float(waiting @ (chance * (1 - chance)))
+        # d expected / d hazard of a lag: those who come at it, less those who would have come before.
+        gradient = np.zeros(size)
+        np.add.at(gradient, then, waiting * free)
+        for before in range(week):
+            earlier = np.minimum(lags + before, size - 1)
+            np.add.at(gradient, earlier, -waiting * chance / np.maximum(1 - hazard[earlier], 1e-9))
+        found.append((expected, own + float(gradient**2 @ variance)))
+        free = free * (1 - hazard[then])
+    return found
+
+
+def follow_up_in_window(
+    sessions: pl.DataFrame,
+    follow_ups: pl.DataFrame,
+    *,
+    as_of: dt.date,
+    first_day: int = 1,
+    last_day: int = 14,
+) -> pl.DataFrame:
+    """Each session with its follow-up judged: `in time`, `early`, `late`, `missing` or `not yet due`.
+
+    `sessions`: `clinic_id`, `session_id`, `completed_on`; `follow_ups`: `clinic_id`, `session_id`,
+    `followed_on`. The first contact on or after `first_day` counts; days from the session [A]. A session
+    whose window is not over and that has none yet is not yet due.
+    """
+    require(sessions, "sessions", ("clinic_id", "session_id", "completed_on"))
+    require(follow_ups, "follow_ups", ("clinic_id", "session_id", "followed_on"))
+    known = sessions.filter(pl.col("completed_on") < as_of)
+    contacts = (
+        follow_ups.filter(pl.col("followed_on") < as_of)
+        .join(known.select("clinic_id", "session_id", "completed_on"), on=["clinic_id", "session_id"])
+        .with_columns(_days=(pl.col("followed_on") - pl.col("completed_on")).dt.total_days())
+        .group_by("clinic_id", "session_id")
+        .agg(
+            _wanted=pl.col("_days").filter(pl.col("_days") >= first_day).min(),
+            _any=pl.col("_days").filter(pl.col("_days") >= 0).min(),
+        )
+    )
+    ends = pl.col("completed_on") + pl.duration(days=last_day)
+    return (
+        known.join(contacts, on=["clinic_id", "session_id"], how="left", maintain_order="left")
+        .with_columns(
+            follow_up=pl.when(pl.col("_wanted") <= last_day)
+            .then(pl.lit("in time"))
+            .when(ends >= pl.lit(as_of))
+            .then(pl.lit("not yet due"))
+            .when(pl.col("_wanted").is_not_null())
+            .then(pl.lit("late"))
+            .when(pl.col("_any").is_not_null())
+            .then(pl.lit("early"))
+            .otherwise(pl.lit("missing")),
+            days_to_follow_up=pl.coalesce("_wanted", "_any"),
+        )
+        .drop("_wanted", "_any")
+    )
