@@ -27,6 +27,7 @@ report = App(name="report", help="Weekly reports.", group=_DOORS)
 metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
 app.command(report)
 app.command(metrics)
+app.command("flows.commands.signals:app", name="signals", help="Signals: flags to look into.", group=_DOORS)
 app.command(
     "flows.commands.warehouse:app", name="warehouse", help="Maintain, verify, back up, publish.", group=_DOORS
 )
@@ -226,9 +227,9 @@ def metrics_list(*, json_: AsJson = False) -> None:
     from dataclasses import asdict
 
     from flows.printing import print_cards
-    from warehouse.metrics.cards import CARDS
+    from warehouse.metrics.cards import CARDS, SAFETY_CARDS
 
-    cards = [asdict(card) for card in CARDS.values()]
+    cards = [asdict(card) for card in (*CARDS.values(), *SAFETY_CARDS.values())]
     print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
 
 

@@ -1,23 +1,34 @@
 """From core to mart.metric_result: read one snapshot, measure, replace the day's rows.
 
 sql/metric/*.sql (rows at grain) -> warehouse.metrics (measures) -> mart.metric_result
+                                                                 -> flags -> mart.signal_event
 """
 
 import datetime as dt
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from producers.contracts.errors import WarehouseConflict
-from warehouse import metrics, store
+from warehouse import metrics, signals, store
+from warehouse.metrics.case_mix import CaseMixModel
 from warehouse.store import Connection, Location
 
 YEAR = dt.timedelta(days=365)
 """Length of the period `year`, up to as_of."""
 
 _ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """All that one refresh found out: RESULT rows, the looks taken, and the day's case-mix model."""
+
+    rows: pl.DataFrame
+    looks: pl.DataFrame
+    model: CaseMixModel | None
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,13 @@ def refresh(
     for attempt in range(1, _ATTEMPTS + 1):
         with store.reading(connection) as snapshot_id:
             measured = _measure(connection, as_of)
-        rows = measured.with_columns(
+        rows = measured.rows.with_columns(
             as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id), computed_at=pl.lit(_utc(computed_at))
         )
         try:
-            _replace(connection, location, rows, as_of, snapshot_id)
+            _replace(
+                connection, location, replace(measured, rows=rows), as_of, snapshot_id, _utc(computed_at)
+            )
             break
         except WarehouseConflict:
             if attempt == _ATTEMPTS:
@@ -64,49 +77,103 @@ def refresh_if_changed(
     """
     computed = _computed(connection, _utc(as_of))
     cards = {f"{card.id}/{card.version}" for card in metrics.CARDS.values()}
-    if set(computed["cards"]) == cards:
+    optional = {f"{card.id}/{card.version}" for card in metrics.SAFETY_CARDS.values()}
+    if cards <= set(computed["cards"]) <= cards | optional:
         since = {"since": computed["snapshot_id"]}
         if not store.rows(connection, store.statement("metric/changed_since"), since)[0]["changed"]:
             return None
     return refresh(connection, location, as_of=as_of, computed_at=computed_at)
 
 
-def _measure(connection: Connection, as_of: dt.datetime) -> pl.DataFrame:
+def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
     """RESULT rows of every card. The three temporary tables end with the caller's transaction."""
     for shared in ("visit", "followed", "scope"):
         connection.execute(store.statement(f"metric/{shared}"))
 
-    def grain(name: str) -> pl.DataFrame:
-        parameters = {"start": as_of - YEAR, "as_of": as_of}
-        return connection.execute(store.statement(f"metric/{name}"), parameters).pl()
+    def grain(name: str, **parameters: Any) -> pl.DataFrame:
+        bound = parameters or {"start": as_of - YEAR, "as_of": as_of}
+        return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
-    return pl.concat(
+    safety = metrics.safety(
+        grain("safety_session").drop("known"), grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of
+    )
+    rows = pl.concat(
         [
             metrics.adverse_event_incidence(grain("adverse_event_incidence")),
             metrics.protocol_improvement(grain("protocol_improvement"), grain("protocol_scope")),
             metrics.maintenance_on_time(grain("maintenance_on_time")),
             metrics.device_in_calibration(grain("device_in_calibration")),
             metrics.follow_up_coverage(grain("follow_up_coverage")),
+            safety.rows,
         ]
     )
+    previous = grain("previous", day=_day(as_of))
+    return _Measured(metrics.with_history(rows, previous), safety.looks, safety.model)
 
 
 def _replace(
-    connection: Connection, location: Location, rows: pl.DataFrame, as_of: dt.datetime, snapshot_id: int
+    connection: Connection,
+    location: Location,
+    measured: _Measured,
+    as_of: dt.datetime,
+    snapshot_id: int,
+    at: dt.datetime,
 ) -> None:
-    """Put `rows` in place of the day's rows, unless those know more than ours."""
-    connection.register("metric_rows", rows)
+    """Put the rows in place of the day's rows, unless those know more than ours; look at the signals once a
+    day.
+
+    All in one transaction: a flag and the signal it opens are seen together or not at all.
+    """
+    model = _model_rows(measured.model, as_of, snapshot_id)
+    with store.transaction(connection, location):
+        there = _computed(connection, as_of)["snapshot_id"]
+        if there is not None and there > snapshot_id:
+            raise WarehouseConflict(
+                f"mart.metric_result as of {as_of:%Y-%m-%d} holds snapshot {there}, ours is {snapshot_id}"
+            )
+        newest = store.rows(connection, store.statement("metric/newest"))[0]["as_of"]
+        day = {"day": _day(as_of)}
+        connection.execute(store.statement("metric/forget"), day)
+        _insert(connection, "metric_rows", measured.rows, "metric/remember")
+        connection.execute(store.statement("metric/forget_case_mix"), day)
+        _insert(connection, "model_rows", model, "metric/remember_case_mix")
+        # A day recomputed later repeats no look and moves no signal: what was decided stays decided.
+        if newest is None or as_of >= newest:
+            looks = _not_there(measured.looks, connection, as_of)
+            _insert(connection, "look_rows", looks, "metric/remember_looks")
+            signals.follow(connection, measured.rows, at=at)
+
+
+def _not_there(looks: pl.DataFrame, connection: Connection, as_of: dt.datetime) -> pl.DataFrame:
+    """Looks without those that another refresh took since we read: a look is taken once."""
+    taken = connection.execute(store.statement("metric/looks"), {"as_of": as_of}).pl()
+    return looks.join(taken, on=["metric_id", "metric_version", "scope", "scope_id", "look"], how="anti")
+
+
+def _insert(connection: Connection, name: str, rows: pl.DataFrame, statement: str) -> None:
+    if not rows.height:
+        return
+    connection.register(name, rows)
     try:
-        with store.transaction(connection, location):
-            there = _computed(connection, as_of)["snapshot_id"]
-            if there is not None and there > snapshot_id:
-                raise WarehouseConflict(
-                    f"mart.metric_result as of {as_of:%Y-%m-%d} holds snapshot {there}, ours is {snapshot_id}"
-                )
-            connection.execute(store.statement("metric/forget"), {"day": _day(as_of)})
-            connection.execute(store.statement("metric/remember"))
+        connection.execute(store.statement(statement))
     finally:
-        connection.unregister("metric_rows")
+        connection.unregister(name)
+
+
+def _model_rows(model: CaseMixModel | None, as_of: dt.datetime, snapshot_id: int) -> pl.DataFrame:
+    if model is None:
+        return pl.DataFrame()
+    return pl.DataFrame(
+        {"term": model.terms, "coefficient": model.coefficients, "error": model.errors}
+    ).with_columns(
+        model_version=pl.lit(model.version, dtype=pl.Int32),
+        family=pl.lit(model.family),
+        outcome=pl.lit("session with an adverse event"),
+        sessions=pl.lit(model.trials),
+        events=pl.lit(model.events),
+        as_of=pl.lit(as_of),
+        snapshot_id=pl.lit(snapshot_id),
+    )
 
 
 def _computed(connection: Connection, as_of: dt.datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from tests.warehouse import plain
+from warehouse.metrics import CARDS
 from warehouse.refresh import refresh
 
 pytestmark = pytest.mark.integration
@@ -28,6 +29,9 @@ def test_results_are_those_of_plain_loops(warehouse, seed):
             "FROM mart.metric_result WHERE as_of = $as_of",
             {"as_of": as_of},
         )
+        found = found.filter(
+            pl.col("metric_id").is_in(list(CARDS))
+        )  # the safety cards have references of their own
         ours = {tuple(key): (numerator, denominator) for *key, numerator, denominator in found.iter_rows()}
         assert len(ours) == found.height
         expected = plain.metrics(facts, as_of)

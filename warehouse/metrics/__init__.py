@@ -4,18 +4,23 @@ Polars in, polars out: no store, no SQL, no settings, no clock.
 """
 
 from warehouse.metrics.adherence import device_in_calibration, follow_up_coverage, maintenance_on_time
-from warehouse.metrics.cards import CARDS, MetricCard
+from warehouse.metrics.cards import CARDS, SAFETY_CARDS, MetricCard
 from warehouse.metrics.effectiveness import protocol_improvement
-from warehouse.metrics.frames import RESULT
+from warehouse.metrics.frames import RESULT, with_history
 from warehouse.metrics.incidence import adverse_event_incidence
+from warehouse.metrics.safety import Safety, safety
 
 __all__ = [
     "CARDS",
     "RESULT",
+    "SAFETY_CARDS",
     "MetricCard",
+    "Safety",
     "adverse_event_incidence",
     "device_in_calibration",
     "follow_up_coverage",
     "maintenance_on_time",
     "protocol_improvement",
+    "safety",
+    "with_history",
 ]

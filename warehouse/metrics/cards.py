@@ -6,6 +6,8 @@ A change of meaning is a new version of the card, computed beside the old one; n
 from dataclasses import dataclass
 from typing import Literal
 
+from warehouse.metrics.risk_indicators import Thresholds
+
 
 @dataclass(frozen=True)
 class MetricCard:
@@ -14,6 +16,10 @@ class MetricCard:
     `numerator` and `denominator` are noun phrases in the plural; `unit` is the unit of value and limits;
     `level` is the two-sided confidence level; `better` says which direction is good; `source` is where the
     definition and the method come from.
+    A card that raises flags also says what it is held against: `strata` it adjusts for and the `model` that
+    does so, `thresholds` (one- or two-sided, asymmetric), `minimum_count` of the denominator, `baseline` and
+    where that comes from, and the `owner` of the rule. `flags_to_open` days in a row open a signal,
+    `flags_to_clear` days without clear it: the second is larger, so that a signal does not flicker.
     """
 
     id: str
@@ -23,10 +29,18 @@ class MetricCard:
     numerator: str
     denominator: str
     unit: str
-    interval: Literal["clopper-pearson", "wilson", "t"]
+    interval: str
     level: float
     better: Literal["lower", "higher"]
     source: str
+    strata: tuple[str, ...] = ()
+    model: str | None = None
+    thresholds: Thresholds | None = None
+    minimum_count: int = 0
+    baseline: str | None = None
+    owner: str | None = None
+    flags_to_open: int = 2
+    flags_to_clear: int = 7
 
 
 ADVERSE_EVENT_INCIDENCE = MetricCard(
@@ -128,3 +142,137 @@ CARDS: dict[str, MetricCard] = {
         FOLLOW_UP_COVERAGE,
     )
 }
+
+CASE_MIX = ("skin_type", "indication", "area", "depth_band", "age_band")
+"""What the case-mix model knows of a session."""
+_MODEL = "logistic case-mix model v1, refitted each day on the network's sessions, ridge 1"
+_OWNER = "safety officer"
+
+ADVERSE_EVENT_RATIO = MetricCard(
+    id="adverse_event_ratio",
+    version=1,
+    title="Adverse events, observed over expected",
+    description=(
+        "How many times as many sessions with an adverse event as the same kinds of patients and "
+        "treatments have "
+        "in the whole network. Followed-up sessions at least 14 days old count; 1 is as expected. A "
+        "flag asks a "
+        "person to look; it is not proof of harm."
+    ),
+    numerator="followed-up sessions with at least one adverse event that is not an expected reaction",
+    denominator="such sessions expected by the case-mix model",
+    unit="ratio",
+    interval="garwood",
+    level=0.95,
+    better="lower",
+    source="Indirect standardisation: Breslow and Day, volume II (1987), section 2.3; false discovery rate: "
+    "Benjamini and Hochberg (1995)",
+    strata=CASE_MIX,
+    model=_MODEL,
+    thresholds=Thresholds(q_high=0.05, q_low=None, minimum_observed=3),
+    minimum_count=1,
+    baseline="the network in the same year, by the case-mix model; its coefficients are in "
+    "mart.case_mix_coefficient",
+    owner=_OWNER,
+)
+
+ADVERSE_EVENT_SURVEILLANCE = MetricCard(
+    id="adverse_event_surveillance",
+    version=1,
+    title="Sequential surveillance of lots and firmware",
+    description=(
+        "Adverse events since the first session with a cartridge lot or firmware against what was "
+        "expected, looked "
+        "at daily until ten are expected, with a chance of at most 1 % of ever signalling when "
+        "nothing is wrong. "
+        "detectable_ratio says how large a risk would have been found with 80 % power by now."
+    ),
+    numerator="followed-up sessions with at least one adverse event that is not an expected reaction",
+    denominator="such sessions expected by the case-mix model",
+    unit="ratio",
+    interval="garwood",
+    level=0.95,
+    better="lower",
+    source="Poisson MaxSPRT: Kulldorff et al., Sequential Analysis 30 (2011) 58-78; horizon 10, alpha "
+    "0.01, at "
+    "least 3 events [assumptions]",
+    strata=CASE_MIX,
+    model=_MODEL,
+    thresholds=None,
+    minimum_count=3,
+    baseline="the network in the same year, by the case-mix model",
+    owner=_OWNER,
+    flags_to_open=1,
+)
+
+ADVERSE_EVENT_REPORTING = MetricCard(
+    id="adverse_event_reporting",
+    version=1,
+    title="Reporting of adverse events",
+    description=(
+        "Adverse events a clinic reported over those that patients of other clinics had after as many "
+        "sessions. Far "
+        "below 1 the clinic may not ask or not report: look at its follow-up coverage first. Sessions "
+        "at least 14 "
+        "days old count, followed up or not."
+    ),
+    numerator="adverse events that are not expected reactions",
+    denominator="events of other clinics' patients after as many sessions",
+    unit="ratio",
+    interval="garwood",
+    level=0.95,
+    better="higher",
+    source="Koneswarakantha et al., Drug Safety 44 (2021) 949-955, in its exact form",
+    thresholds=Thresholds(q_high=0.05, q_low=0.05),
+    minimum_count=1,
+    baseline="patients of the other clinics in the same year",
+    owner=_OWNER,
+)
+
+SAFETY_CARDS: dict[str, MetricCard] = {
+    card.id: card for card in (ADVERSE_EVENT_RATIO, ADVERSE_EVENT_SURVEILLANCE, ADVERSE_EVENT_REPORTING)
+}
+"""Cards by group of sessions: they raise flags and signals, and are no tile on a page."""
+
+
+def markdown(card: MetricCard) -> str:
+    """The card as a page of documentation."""
+    rows = {
+        "Numerator": card.numerator,
+        "Denominator": card.denominator,
+        "Unit": card.unit,
+        "Interval": f"{card.interval}, {card.level:.0%}",
+        "Better": card.better,
+        "Adjusted for": ", ".join(card.strata),
+        "Model": card.model,
+        "Flags": _flags_in_words(card),
+        "Signals": _signals_in_words(card) if card.owner else None,
+        "Baseline": card.baseline,
+        "Owner": card.owner,
+        "Source": card.source,
+    }
+    lines = [f"| {name} | {text} |" for name, text in rows.items() if text]
+    table = ["| | |", "|---|---|", *lines]
+    return "\n".join(
+        [f"# {card.title}", "", f"`{card.id}` version {card.version}", "", card.description, "", *table, ""]
+    )
+
+
+def _flags_in_words(card: MetricCard) -> str | None:
+    t = card.thresholds
+    if t is None:
+        return None
+    parts = []
+    if t.q_high is not None:
+        parts.append(
+            f"high at q <= {t.q_high:g}, a ratio above {t.ratio_high:g} and {t.minimum_observed} events"
+        )
+    if t.q_low is not None:
+        parts.append(
+            f"low at q <= {t.q_low:g}, a ratio below {t.ratio_low:g} and {t.minimum_expected:g} expected"
+        )
+    return "; ".join(parts)
+
+
+def _signals_in_words(card: MetricCard) -> str:
+    return f"opened after {card.flags_to_open} days flagged in a row, cleared after {card.flags_to_clear}"

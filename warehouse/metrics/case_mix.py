@@ -24,8 +24,9 @@ class CaseMixModel:
     """A fitted model, complete enough to be kept in a table and used again.
 
     `terms` name the design's columns: "intercept", "feature=level" for categories (the most frequent level is
-    the reference) and "feature" for numbers. `errors` are standard errors. `separated` names terms whose
-    coefficient ran away because no event, or only events, were seen there: they are held by the penalty.
+    the reference) and "feature" for numbers. `trials` is sessions (logistic) or exposure (poisson). `errors`
+    are standard errors. `separated` names terms whose coefficient ran away because no event, or only events,
+    were seen there: they are held by the penalty.
     """
 
     version: int
@@ -35,7 +36,7 @@ class CaseMixModel:
     errors: tuple[float, ...]
     levels: Mapping[str, tuple[str, ...]]
     numbers: tuple[str, ...]
-    rows: int
+    trials: float
     events: float
     deviance: float
     penalty: float
@@ -105,7 +106,7 @@ def fit(
         tuple(map(float, errors)),
         levels,
         tuple(numbers),
-        len(y),
+        float(size.sum()),
         float(y.sum()),
         deviance,
         penalty,

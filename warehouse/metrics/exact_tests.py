@@ -187,7 +187,12 @@ def fisher_test(
     y, m = of_trials(events_reference, trials_reference, ("events_reference", "trials_reference"))
     x, n, y, m = together(events=x, trials=n, events_reference=y, trials_reference=m)
     p, seen = _fisher(
-        x, n, y, m, ALTERNATIVES.index(alternative), special.gammaln(np.arange(n.max() + m.max() + 2))
+        x,
+        n,
+        y,
+        m,
+        ALTERNATIVES.index(alternative),
+        special.gammaln(np.arange(n.max(initial=0) + m.max(initial=0) + 2)),
     )
     return column("p", np.clip(p - seen / 2 if mid_p else p, 0.0, 1.0))
 

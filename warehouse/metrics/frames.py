@@ -37,8 +37,19 @@ RESULT: dict[str, pl.DataType] = {
     "unit": pl.String(),
     "method": pl.String(),
     "reason": pl.String(),
+    "expected": pl.Float64(),
+    "statistic": pl.Float64(),
+    "threshold": pl.Float64(),
+    "p": pl.Float64(),
+    "q": pl.Float64(),
+    "detectable_ratio": pl.Float64(),
+    "flag": pl.String(),
+    "consecutive_flags": pl.Int32(),
+    "change": pl.Float64(),
 }
-"""Columns of mart.metric_result without as_of, snapshot_id and computed_at, in order."""
+"""Columns of mart.metric_result without as_of, snapshot_id and computed_at, in order. From `expected` on they
+are
+null for metrics that are compared with nothing."""
 
 
 def check(
@@ -110,15 +121,48 @@ def proportion(
 
 
 def result(card: MetricCard, measured: pl.DataFrame) -> pl.DataFrame:
-    """Measured cells with the card's columns, as RESULT. A NaN here would be our bug."""
+    """Measured cells with the card's columns, as RESULT: what they lack is null, except `level` and `method`,
+    which are the card's. A NaN here would be our bug."""
     labelled = measured.with_columns(
-        metric_id=pl.lit(card.id),
-        metric_version=pl.lit(card.version),
-        level=pl.lit(card.level),
-        unit=pl.lit(card.unit),
-        method=pl.lit(card.interval),
+        metric_id=pl.lit(card.id), metric_version=pl.lit(card.version), unit=pl.lit(card.unit)
+    )
+    absent = {"level": pl.lit(card.level), "method": pl.lit(card.interval)}
+    labelled = labelled.with_columns(
+        absent.get(column, pl.lit(None)).alias(column) for column in RESULT if column not in labelled.columns
     )
     complete = labelled.select(pl.col(column).cast(dtype) for column, dtype in RESULT.items())
     numbers = complete.select(pl.col(pl.Float64).is_nan().any())
     assert not any(numbers.row(0)), f"{card.id} computed a NaN"
     return complete
+
+
+PREVIOUS: dict[str, pl.DataType] = {
+    "metric_id": pl.String(),
+    "metric_version": pl.Int32(),
+    "scope": pl.String(),
+    "scope_id": pl.String(),
+    "period": pl.String(),
+    "value": pl.Float64(),
+    "flag": pl.String(),
+    "consecutive_flags": pl.Int32(),
+}
+"""What a row of the day computed before says; once per metric version, scope and period."""
+
+
+def with_history(rows: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
+    """RESULT rows with `consecutive_flags` (days in a row with the same flag, 0 without one) and `change` (of
+    the
+    value). Rows of another period than the year keep null: a week's earlier result is another week."""
+    key = ["metric_id", "metric_version", "scope", "scope_id", "period"]
+    before = previous.select(
+        *key, was=pl.col("value"), had=pl.col("flag"), times=pl.col("consecutive_flags").fill_null(0)
+    )
+    joined = rows.join(before, on=key, how="left", maintain_order="left")
+    again = pl.when(pl.col("had") == pl.col("flag")).then(pl.col("times")).otherwise(0)
+    year = pl.col("period") == "year"
+    return joined.with_columns(
+        consecutive_flags=pl.when(year)
+        .then(pl.when(pl.col("flag").is_null()).then(0).otherwise(again.fill_null(0) + 1))
+        .cast(pl.Int32),
+        change=pl.when(year).then(pl.col("value") - pl.col("was")),
+    ).select(*rows.columns)

@@ -51,6 +51,19 @@ class PoissonPlan:
         """The smallest relative risk found with this power by the horizon; null where none below 1000 is."""
         return _detectable(self, power)
 
+    def ending_at(self, expected: float, *, power: float = 0.8) -> float | None:
+        """The smallest relative risk found with this power if it ends early, at this many expected events."""
+        value = self.critical_value.critical_value
+        if value is None or expected <= self.delay:
+            return None
+        return maxsprt.poisson_minimum_detectable_relative_risk(
+            value,
+            min(expected, self.horizon),
+            power=power,
+            minimum_events=self.minimum_events,
+            delay=self.delay,
+        )
+
     def alpha_spent(self, expected: float) -> float:
         """Chance of a signal up to this many expected events when nothing is wrong."""
         value = self.critical_value.critical_value

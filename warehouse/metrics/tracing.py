@@ -48,9 +48,8 @@ def shared_features(sessions: pl.DataFrame, features: Sequence[str]) -> pl.DataF
     with_event, without = int(having.sum()), int((~having).sum())
     if not with_event or not without:
         return pl.DataFrame(schema=SHARED)
-    marked = sessions.select(
-        having=having, *(pl.col(name).cast(pl.String).fill_null("unknown") for name in features)
-    )
+    plain = [pl.col(name).cast(pl.String).fill_null("unknown") for name in features]
+    marked = sessions.select(*plain, having=having)
     counted = pl.concat(
         [
             marked.group_by(pl.col(name).alias("level"))

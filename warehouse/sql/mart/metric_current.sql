@@ -4,7 +4,7 @@
 -- time:     the newest as_of only
 
 CREATE OR REPLACE VIEW mart.metric_current AS
-SELECT *
+SELECT *  -- the columns of mart.metric_result since 0004
 FROM mart.metric_result
 WHERE as_of = (SELECT max(as_of) FROM mart.metric_result);
 
