@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import anyio
 import anyio.to_thread
@@ -21,8 +21,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from producers.contracts import EVENTS, ContractViolation, SettingsError
+from producers.contracts.binary import structured
 from producers.gateway.forwarder import Forwarder
-from producers.gateway.intake import Intake, Refusal, Refused, strict_json
+from producers.gateway.intake import Intake, Refusal, Refused
 from producers.gateway.metrics import exposition
 from producers.gateway.outbox import Outbox, OutboxFull, OutboxState, OutboxUnavailable
 from producers.gateway.settings import GatewaySettings
@@ -259,19 +260,13 @@ def media_type(request: Request) -> str:
 
 
 def _structured(request: Request, body: bytes) -> bytes:
-    """The structured form of an event in binary mode: attributes from `ce-` headers, the body as data."""
-    names = [name for name in request.headers if name.startswith("ce-")]
-    if len(names) != len(set(names)):
-        raise Problem(400, "header.repeated", "a ce-* header is given twice")
-    attributes = {name[3:]: unquote(request.headers[name], errors="replace") for name in names}
-    if "data" in attributes:
-        raise Problem(422, "field.unknown", "there is no attribute `data`", path="$.data")
+    """The structured form of an event in binary mode; CloudEvents' HTTP binding percent-encodes headers."""
+    headers = [(name, unquote_to_bytes(value)) for name, value in request.headers.items()]
     try:
-        strict_json(body)  # or the body could end `data` and go on with attributes of its own
+        return structured(body, headers, prefix="ce-")
     except ContractViolation as violation:
-        raise Problem(400, violation.rule, violation.detail, path="$.data") from None
-    attributes["datacontenttype"] = BINARY
-    return msgspec.json.encode(attributes)[:-1] + b',"data":' + body + b"}"
+        detail = f"{violation.rule} at {violation.path}: {violation.detail}"
+        raise Problem(status_of(violation.rule), violation.rule, detail, path=violation.path) from None
 
 
 def _problem(refusals: Sequence[Refusal]) -> Problem:
