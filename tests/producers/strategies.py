@@ -5,8 +5,21 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from producers.contracts import EVENTS, Event
+from producers.contracts.events import (
+    AdverseEventReportedV2,
+    AssessmentRecorded,
+    AssessmentRecordedV2,
+    Data,
+    DeviceFirmwareUpdated,
+    EventVoided,
+    ProtocolPublishedV2,
+    SessionScreened,
+    TelemetryFrame,
+)
+from producers.contracts.scales import SCALES
 
 NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 
@@ -20,6 +33,47 @@ def event_of(name: str) -> st.SearchStrategy[Event[Any]]:
     """An event of one type and version; fields may contradict each other."""
     info = msgspec.inspect.type_info(Event[EVENTS[name].data])  # type: ignore[name-defined]
     return _struct(info, type=st.just(name))
+
+
+def good_event_of(name: str) -> st.SearchStrategy[Event[Any]]:
+    """An event of one type and version that the contracts accept."""
+    return event_of(name).map(lambda event: replace(event, supersedes=None, data=_agreeing(event.data)))
+
+
+def _agreeing(data: Data) -> Data:
+    """The data with what contradicts itself put right."""
+    for early, late in (
+        ("started_at", "completed_at"),
+        ("onset_at", "became_aware_at"),
+        ("onset_at", "resolved_at"),
+    ):
+        first, last = getattr(data, early, None), getattr(data, late, None)
+        if first is not None and last is not None and last < first:
+            data = replace(data, **{early: last, late: first})
+    match data:
+        case TelemetryFrame():
+            n = min(len(data.depth_mm), len(data.stroke_rate_per_min), len(data.motor_current_ma))
+            cut = {name: getattr(data, name)[:n] for name in CHANNELS}
+            return replace(data, **cut)
+        case AssessmentRecorded():
+            scale = SCALES[data.scale]
+            said = {"direction": scale.direction} if isinstance(data, AssessmentRecordedV2) else {}
+            score = min(max(data.score, float(scale.low)), float(scale.high))
+            return replace(data, score=score, **said)
+        case AdverseEventReportedV2():
+            return replace(data, serious=data.serious or data.seriousness_criterion is not None)
+        case SessionScreened():
+            return replace(data, decision="treat-overriding" if data.contraindications else "defer")
+        case ProtocolPublishedV2():
+            return replace(data, depth_limit_mm=3.0, stroke_rate_limit_per_min=None, passes_limit=50)
+        case DeviceFirmwareUpdated():
+            return replace(data, previous_firmware=None)
+        case EventVoided():
+            return replace(data, voided_id="another:" + data.voided_id[:100])
+    return data
+
+
+CHANNELS = ("depth_mm", "stroke_rate_per_min", "motor_current_ma")
 
 
 def _struct(info: Any, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
