@@ -24,8 +24,10 @@ from producers.contracts.events import (
     AdverseEventReported,
     AssessmentRecorded,
     DeviceCalibrated,
+    ProtocolStep,
     TelemetryFrame,
 )
+from producers.contracts.examples import example
 from tests.producers.strategies import NOW, events, good_event_of
 
 pytestmark = pytest.mark.unit
@@ -74,6 +76,15 @@ def _time(text: bytes) -> bytes:
     return calibrated(b"2026-10-01T08:00:00Z", text)
 
 
+BOOKED = encode(example("session.booked.v1"))
+"""An event with an integer: `duration_min`."""
+
+
+def _minutes(text: bytes) -> bytes:
+    assert BOOKED.count(b'"duration_min":60') == 1
+    return BOOKED.replace(b'"duration_min":60', b'"duration_min":' + text)
+
+
 POISON = [
     # what, value, rule, path
     ("NaN", _number(b"NaN"), "json.invalid", "$"),
@@ -82,6 +93,15 @@ POISON = [
     ("2**64", _number(str(2**64).encode()), "field.invalid", "$.data.depth_error_mm"),
     ("30 digits", _number(b"1" * 30), "field.invalid", "$.data.depth_error_mm"),
     ("5000 digits", _number(b"1" * 5000), "field.invalid", "$.data.depth_error_mm"),
+    ("2**64 for an integer", _minutes(str(2**64).encode()), "field.invalid", "$.data.duration_min"),
+    ("30 digits for an integer", _minutes(b"1" * 30), "field.invalid", "$.data.duration_min"),
+    ("5000 digits for an integer", _minutes(b"1" * 5000), "field.invalid", "$.data.duration_min"),
+    ("1e999 for an integer", _minutes(b"1e999"), "field.invalid", "$.data.duration_min"),
+    ("a fraction for an integer", _minutes(b"60.5"), "field.invalid", "$.data.duration_min"),
+    ("true for an integer", _minutes(b"true"), "field.invalid", "$.data.duration_min"),
+    ("full-width digits for an integer", _minutes('"６０"'.encode()), "field.invalid", "$.data.duration_min"),
+    ("minus infinity", _number(b"-Infinity"), "json.invalid", "$"),
+    ("negative zero and below", _minutes(b"-0"), "field.invalid", "$.data.duration_min"),
     ("nesting 30 k", calibrated(b'"d1"', b"[" * 30_000), "json.invalid", "$"),
     ("nesting of unknown keys", b'{"a":' * 10_000, "json.invalid", "$"),
     ("nesting 100 k", b"[" * 100_000, "size.exceeded", "$"),
@@ -144,6 +164,8 @@ POISON = [
     ("1 MB string", calibrated(b'"d1"', b'"%s"' % (b"x" * 2**20)), "size.exceeded", "$"),
     ("long string", calibrated(b'"d1"', b'"%s"' % (b"x" * 60_000)), "field.invalid", "$.data.device_id"),
     ("many keys", calibrated(b'"d1"', b'"d1"' + b',"k":1' * 9_000), "field.unknown", "$.data"),
+    ("100 k keys", calibrated(b'"d1"', b'"d1"' + b',"k":1' * 100_000), "size.exceeded", "$"),
+    ("what a bomb unfolds to", b"0" * 2**24, "size.exceeded", "$"),
     ("no value", None, "value.missing", "$"),
     ("empty value", b"", "json.invalid", "$"),
     ("two documents", CALIBRATED + CALIBRATED, "json.invalid", "$"),
@@ -259,7 +281,115 @@ def _gais(score: float) -> Event[Any]:
     return _event("assessment.recorded.v1", data)
 
 
+def _example(type_: str, **changed: Any) -> Event[Any]:
+    event = example(type_)
+    return msgspec.structs.replace(event, data=msgspec.structs.replace(event.data, **changed))
+
+
+FINDS = {"contraindications": ["cold-sore"]}
 ACROSS_FIELDS = [
+    (
+        "found but treated",
+        _example("session.screened.v1", decision="treat", **FINDS),
+        "screening.decision",
+        "$.data.decision",
+    ),
+    (
+        "nothing to override",
+        _example("session.screened.v1", decision="treat-overriding"),
+        "screening.decision",
+        "$.data.decision",
+    ),
+    (
+        "found twice",
+        _example("session.screened.v1", contraindications=["eczema"] * 2),
+        "list.repeated",
+        "$.data.contraindications",
+    ),
+    (
+        "part replaced twice",
+        _example("device.serviced.v1", parts_replaced=["motor"] * 2),
+        "list.repeated",
+        "$.data.parts_replaced",
+    ),
+    (
+        "same firmware",
+        _example("device.firmware-updated.v1", previous_firmware="2.4.1"),
+        "firmware.unchanged",
+        "$.data.firmware",
+    ),
+    (
+        "wrong check digit",
+        _example("cartridge.opened.v1", udi_di="04012345678902"),
+        "udi.check-digit",
+        "$.data.udi_di",
+    ),
+    (
+        "expires in 2060",
+        _example("cartridge.opened.v1", expires_on=dt.date(2060, 1, 1)),
+        "date.range",
+        "$.data.expires_on",
+    ),
+    (
+        "above its own limit",
+        _example("protocol.published.v2", depth_mm=2.5),
+        "limit.exceeded",
+        "$.data.depth_mm",
+    ),
+    (
+        "a step above the limit",
+        _example("protocol.published.v2", steps=[ProtocolStep(kind="needling", passes=7)]),
+        "limit.exceeded",
+        "$.data.steps[0].passes",
+    ),
+    (
+        "criterion but not serious",
+        _example("adverse-event.reported.v2", serious=False),
+        "seriousness.contradiction",
+        "$.data.seriousness_criterion",
+    ),
+    (
+        "criterion in an update",
+        _example("adverse-event.updated.v1", serious=False),
+        "seriousness.contradiction",
+        "$.data.seriousness_criterion",
+    ),
+    (
+        "GAIS the other way round",
+        _example("assessment.recorded.v2", direction="higher-is-better"),
+        "score.direction",
+        "$.data.direction",
+    ),
+    (
+        "gone before it came",
+        _example("expected-reaction.observed.v1", resolved_at=NOW - dt.timedelta(days=900)),
+        "reaction.reversed",
+        "$.data.resolved_at",
+    ),
+    (
+        "completed before started",
+        _example("session.completed.v1", completed_at=NOW - dt.timedelta(days=900)),
+        "session.reversed",
+        "$.data.completed_at",
+    ),
+    (
+        "booked for 2031",
+        _example("session.booked.v1", scheduled_at=dt.datetime(2031, 1, 1, tzinfo=dt.UTC)),
+        "clock.future",
+        "$.data.scheduled_at",
+    ),
+    (
+        "missed tomorrow",
+        _example("session.missed.v1", scheduled_at=NOW + dt.timedelta(days=1)),
+        "clock.future",
+        "$.data.scheduled_at",
+    ),
+    (
+        "voids itself",
+        _example("event.voided.v1", voided_id="example:event.voided.v1"),
+        "voids.self",
+        "$.data.voided_id",
+    ),
     ("ragged frame", _frame(10, 10, 9), "frame.ragged", "$.data"),
     ("score off its scale", _gais(6.0), "score.range", "$.data.score"),
     ("aware before onset", _reported(onset_at=NOW), "aware.before-onset", "$.data.became_aware_at"),
@@ -285,6 +415,12 @@ def test_fields_that_contradict_each_other(event: Event[Any], rule: str, path: s
     """Fields that are each well formed may still make no sense together, or in time."""
     violation = refused(encode(event))
     assert (violation.rule, violation.path) == (rule, path)
+
+
+def test_a_booking_may_lie_ahead():
+    """What is planned is not held against the clock like what happened."""
+    booked = _example("session.booked.v1", scheduled_at=NOW + dt.timedelta(days=90))
+    assert decode(encode(booked), now=NOW)[0] == booked
 
 
 @pytest.mark.parametrize("score", [1.0, 5.0])
