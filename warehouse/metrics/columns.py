@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from scipy.special import ndtri
 
 from producers.contracts.errors import CheckFailed
 
@@ -61,8 +62,6 @@ def codes(frame: pl.DataFrame, name: str, columns: Sequence[str]) -> tuple[np.nd
 
 def two_sided(level: float) -> float:
     """The standard normal quantile of a two-sided interval of that level."""
-    from scipy.special import ndtri
-
     if not 0 < level < 1:
         raise CheckFailed(f"level: must lie between 0 and 1, is {level:g}")
     return float(ndtri(1 - (1 - level) / 2))

@@ -1,0 +1,240 @@
+"""Repeated measures over a series: a linear mixed model with nested random intercepts, by REML.
+
+rows -> sums a patient, an operator, a clinic -> restricted likelihood -> fixed effects, variances, shrunken
+effects
+
+Exact, not an approximation: with nested intercepts the inverse of the covariance needs only sums within
+groups, so that the likelihood costs one pass over the groups, not over the rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy import optimize, special
+
+from producers.contracts.errors import CheckFailed
+from warehouse.metrics.columns import numbers, require, two_sided
+from warehouse.metrics.regression import NotEstimable, design, gram, inverse
+
+FIXED: dict[str, pl.DataType] = {
+    "term": pl.String(),
+    "value": pl.Float64(),
+    "standard_error": pl.Float64(),
+    "lower": pl.Float64(),
+    "upper": pl.Float64(),
+    "level": pl.Float64(),
+    "p": pl.Float64(),
+}
+COMPONENTS: dict[str, pl.DataType] = {
+    "component": pl.String(),
+    "groups": pl.Int64(),
+    "variance": pl.Float64(),
+    "standard_deviation": pl.Float64(),
+    "share": pl.Float64(),
+}
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """`fixed`: one row a term (FIXED, Wald intervals). `components`: one row a level and the residual
+    (COMPONENTS; `share` of the total variance). `effects`: by level, one row a group: the keys down to it,
+    `rows`, `value` (shrunken towards 0), `standard_error` (of the prediction, fixed effects taken as known),
+    `lower`, `upper`. `reason` says why all of them are empty; `log_likelihood` is the restricted one."""
+
+    fixed: pl.DataFrame
+    components: pl.DataFrame
+    effects: dict[str, pl.DataFrame]
+    log_likelihood: float | None
+    rows: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Nested:
+    """Sums of [X y] over the innermost groups, and where each level's groups begin in the level below."""
+
+    sums: np.ndarray
+    starts: list[np.ndarray]
+    total: np.ndarray
+    rows: int
+
+
+def mixed_model(
+    frame: pl.DataFrame,
+    *,
+    outcome: str,
+    covariates: Sequence[str] = (),
+    groups: Sequence[str] = ("clinic_id", "operator_id", "patient_key"),
+    level: float = 0.95,
+) -> MixedModel:
+    """Outcome on covariates with a random intercept for each of `groups`, outermost first, each nested in
+    those before it: an operator is one of a clinic, a patient one of an operator (who sees two operators has
+    two).
+
+    REML. Raises CheckFailed for bad columns; `reason` where there is nothing to estimate.
+    Source: Patterson and Thompson, Biometrika 58 (1971) 545-554; Laird and Ware, Biometrics 38 (1982)
+    963-974; shrunken effects: Robinson, Statistical Science 6 (1991) 15-32.
+    """
+    quantile = two_sided(level)
+    if not groups:
+        raise CheckFailed("mixed model: needs at least one level of groups")
+    require(frame, "mixed model", groups)
+    told = frame.sort(*groups)
+    y = numbers(told, "mixed model", outcome)
+    built = design(told, "mixed model", covariates)
+    try:
+        if told.height <= built.matrix.shape[1]:
+            raise NotEstimable(f"{told.height} rows are too few for {built.matrix.shape[1]} terms")
+        nested, keys = _nested(told, groups, built.matrix, y)
+        inverse(nested.total[:-1, :-1], built.terms)
+        for name, starts in zip(groups, nested.starts, strict=True):
+            if len(starts) < 2:
+                raise NotEstimable(f"{name} has fewer than two groups")
+        if len(nested.starts[-1]) == told.height:
+            raise NotEstimable(
+                f"{groups[-1]} has a single row each: its variance cannot be told from the rest"
+            )
+        ratios = _maximum(nested)
+    except NotEstimable as reason:
+        empty = pl.DataFrame(schema=FIXED), pl.DataFrame(schema=COMPONENTS)
+        return MixedModel(*empty, {}, None, told.height, f"not estimable: {reason}")
+    deviance, swept = _deviance(nested, ratios)
+    xx, xy = swept[:-1, :-1], swept[:-1, -1]
+    bread = inverse(xx, built.terms)
+    beta = bread @ xy
+    degrees = told.height - len(beta)
+    residual = float(swept[-1, -1] - xy @ beta) / degrees
+    error = np.sqrt(residual * np.diag(bread))
+    fixed = pl.DataFrame(
+        {
+            "term": built.terms,
+            "value": beta,
+            "standard_error": error,
+            "lower": beta - quantile * error,
+            "upper": beta + quantile * error,
+            "level": level,
+            "p": 2 * special.ndtr(-np.abs(beta / error)),
+        },
+        schema=FIXED,
+    )
+    return MixedModel(
+        fixed, _components(groups, nested, ratios, residual),
+        _shrunken(groups, nested, keys, ratios, residual, beta, quantile), -deviance / 2, told.height,
+    )  # fmt: skip
+
+
+def _nested(
+    told: pl.DataFrame, groups: Sequence[str], x: np.ndarray, y: np.ndarray
+) -> tuple[_Nested, list[pl.DataFrame]]:
+    """`told` is sorted by the groups, so that each group is a run of rows."""
+    rows, keys = [], []
+    changed = np.zeros(told.height, dtype=bool)
+    for name in groups:
+        column = told[name]
+        changed = changed | (column != column.shift(1)).fill_null(True).to_numpy()
+        rows.append(np.flatnonzero(changed))
+        keys.append(told.select(groups[: len(rows)])[rows[-1]])
+    z = np.hstack([x, y[:, None]])
+    sums = np.add.reduceat(z, rows[-1], axis=0)
+    # Where each outer group begins, counted in groups of the level below.
+    starts = [np.searchsorted(rows[i + 1], rows[i]) for i in range(len(rows) - 1)] + [rows[-1]]
+    return _Nested(sums, starts, gram(z), told.height), keys
+
+
+def _deviance(nested: _Nested, ratios: np.ndarray) -> tuple[float, np.ndarray]:
+    """-2 restricted log likelihood at variance ratios (level by level over the residual), the residual
+    variance profiled out; and [X y]'V⁻¹[X y] with V in units of the residual variance."""
+    swept, log_determinant = nested.total.copy(), 0.0
+    sums = nested.sums
+    for index in range(len(ratios) - 1, -1, -1):
+        if index < len(ratios) - 1:
+            sums = np.add.reduceat(sums, nested.starts[index], axis=0)
+        shrink = 1 + ratios[index] * sums[:, 0]  # the constant's sum is 1'V⁻¹1
+        swept = swept - gram(sums, ratios[index] / shrink)
+        log_determinant += float(np.log(shrink).sum())
+        sums = sums / shrink[:, None]
+    xx, xy = swept[:-1, :-1], swept[:-1, -1]
+    degrees = nested.rows - len(xx)
+    rest = float(swept[-1, -1] - xy @ np.linalg.solve(xx, xy))
+    if rest <= 0:
+        raise NotEstimable("the outcome is explained without a rest")
+    deviance = degrees * (1 + np.log(2 * np.pi * rest / degrees)) + log_determinant
+    return float(deviance + np.linalg.slogdet(xx)[1]), swept
+
+
+def _maximum(nested: _Nested) -> np.ndarray:
+    """Variance ratios of highest restricted likelihood; searched as standard deviations, which may be 0."""
+
+    def objective(roots: np.ndarray) -> float:
+        return _deviance(nested, roots**2)[0]
+
+    start = np.full(len(nested.starts), 0.7)
+    bounds = [(0.0, 1e3)] * len(start)
+    options = {"xatol": 1e-6, "fatol": 1e-8, "maxiter": 400 * len(start)}
+    rough = optimize.minimize(objective, start, method="L-BFGS-B", bounds=bounds)
+    found = optimize.minimize(objective, rough.x, method="Nelder-Mead", bounds=bounds, options=options)
+    best = rough if rough.fun < found.fun else found
+    return np.where(best.x < 1e-4, 0.0, best.x) ** 2
+
+
+def _components(groups: Sequence[str], nested: _Nested, ratios: np.ndarray, residual: float) -> pl.DataFrame:
+    variances = [*(ratios * residual).tolist(), residual]
+    sizes = [*(len(starts) for starts in nested.starts), nested.rows]
+    return pl.DataFrame(
+        {
+            "component": [*groups, "residual"],
+            "groups": sizes,
+            "variance": variances,
+            "standard_deviation": np.sqrt(variances),
+            "share": np.array(variances) / sum(variances),
+        },
+        schema=COMPONENTS,
+    )
+
+
+def _shrunken(
+    groups: Sequence[str],
+    nested: _Nested,
+    keys: list[pl.DataFrame],
+    ratios: np.ndarray,
+    residual: float,
+    beta: np.ndarray,
+    quantile: float,
+) -> dict[str, pl.DataFrame]:
+    """Best linear unbiased predictions, outermost first: each level explains what those above have left."""
+    rest = nested.sums[:, -1] - nested.sums[:, :-1] @ beta  # 1'V⁻¹ residuals, innermost first
+    weight = nested.sums[:, 0].copy()
+    sizes = weight.copy()
+    below: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for index in range(len(groups) - 1, -1, -1):
+        if index < len(groups) - 1:
+            shrink = 1 + ratios[index + 1] * weight
+            rest = np.add.reduceat(rest / shrink, nested.starts[index])
+            weight = np.add.reduceat(weight / shrink, nested.starts[index])
+            sizes = np.add.reduceat(sizes, nested.starts[index])
+        below.append((rest, weight, sizes))
+    effects: dict[str, pl.DataFrame] = {}
+    above, above_variance = np.zeros(1), np.zeros(1)
+    for index, name in enumerate(groups):
+        rest, weight, sizes = below[len(groups) - 1 - index]
+        if index > 0:
+            counts = np.diff(np.append(nested.starts[index - 1], len(rest)))
+            above, above_variance = np.repeat(above, counts), np.repeat(above_variance, counts)
+        shrink = 1 + ratios[index] * weight
+        pull = ratios[index] * weight / shrink
+        value = ratios[index] * (rest - above * weight) / shrink
+        variance = residual * ratios[index] / shrink + pull**2 * above_variance
+        error = np.sqrt(variance)
+        effects[name] = keys[index].with_columns(
+            rows=pl.Series(sizes.round().astype(np.int64)),
+            value=pl.Series(value),
+            standard_error=pl.Series(error),
+            lower=pl.Series(value - quantile * error),
+            upper=pl.Series(value + quantile * error),
+        )
+        # What the levels below have to explain is what is left after all effects above.
+        above_variance = residual * ratios[index] / shrink + (1 - pull) ** 2 * above_variance
+        above = above + value
+    return effects
