@@ -158,6 +158,7 @@ def publish(
         sys.exit(1)
 
 
+app.command("flows.commands.topics:app", name="topics", help="Kafka topics of single clinics.", group=_EVENTS)
 app.command(
     "flows.commands.quarantine:app",
     name="quarantine",

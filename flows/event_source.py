@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from producers.contracts import TOPICS, BrokerUnavailable, CheckFailed
+from producers.contracts import TOPICS, BrokerUnavailable, CheckFailed, is_ours, route
 from warehouse.log import Batch, Partition, Records, Slice
 
 log = structlog.get_logger("event_source")
@@ -80,13 +80,21 @@ class EventSource:
         once, without waiting for a session of a group to time out.
         """
         found = []
-        for topic in self._topics:
+        for topic in [*self._topics, *self._own_topics()]:
             numbers = self._consumer.partitions_for_topic(topic)
             if not numbers:
                 raise BrokerUnavailable(f"Kafka has no topic {topic} yet")
             found += [Partition(topic, number) for number in sorted(numbers)]
         number, workers = map(int, self._share.split("/"))
         return found[number - 1 :: workers]
+
+    def _own_topics(self) -> list[str]:
+        """Topics of single clinics; more of them may have come since the last time."""
+        return sorted(
+            name
+            for name in self._consumer.topics()
+            if name not in self._topics and is_ours(name) and route(name)[0] in self._topics
+        )
 
     def bounds(self) -> dict[Partition, tuple[int, int]]:
         """First offset kept and the offset after the last, per partition."""

@@ -103,6 +103,7 @@ class Lander:
                 log.warning("cannot land now, trying again", reason=str(error))
                 self._reset()
                 stop.wait(1)
+        self._reset()  # the next run asks Kafka anew: a clinic's own topics may have been added
         return totals
 
     def close(self) -> None:

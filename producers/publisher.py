@@ -5,9 +5,10 @@ refuses to go on: what came after the lost event must not overtake it.
 """
 
 import functools
+import re
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 from kafka.partitioner.default import DefaultPartitioner, murmur2
 
@@ -26,10 +28,13 @@ from producers.contracts import (
     Event,
     SettingsError,
     Topic,
+    clinic_of,
     encode,
+    own_topic,
     partition_key,
 )
 from producers.contracts.checking import CheckedLine, RefusedLine, check_lines
+from producers.contracts.routes import CLINIC_ID
 
 MAX_BACKLOG = 20_000
 """Events in flight before `publish` waits, about 12 MB; kafka-python itself has no bound [A]."""
@@ -46,6 +51,50 @@ def create_topics(
 
     Raises BrokerUnavailable.
     """
+    wanted = {t.name: _options(t, replication_factor) for t in TOPICS.values()}
+    with _admin(bootstrap, security) as admin:
+        return _create_missing(admin, wanted)
+
+
+def create_clinic_topics(
+    bootstrap: str,
+    security: Mapping[str, Any] | None = None,
+    *,
+    clinic_id: str,
+    principal: str | None = None,
+    replication_factor: int = 1,
+) -> list[str]:
+    """Create the topics of one clinic's own that are missing and give their names; safe to run again.
+
+    `principal`, like `User:north`, is allowed to write to them and to nothing else: its rules name each topic
+    literally, since one for a prefix `…north` would cover `…north-2` as well. The broker must refuse what no
+    rule allows. Raises BrokerUnavailable, SettingsError for a clinic id that the contracts do not know.
+    """
+    if not re.fullmatch(CLINIC_ID, clinic_id):
+        raise SettingsError(f"clinic id {clinic_id!r} must match {CLINIC_ID}")
+    wanted = {
+        own_topic(t.name, clinic_id): _options(t, replication_factor) | {"num_partitions": 1}
+        for t in TOPICS.values()
+    }
+    with _admin(bootstrap, security) as admin:
+        created = _create_missing(admin, wanted)
+        if principal:
+            admin.create_acls(
+                [_may(principal, operation, topic) for topic in wanted for operation in _WRITING]
+            )
+    return created
+
+
+_WRITING = (ACLOperation.WRITE, ACLOperation.DESCRIBE)
+
+
+def _may(principal: str, operation: ACLOperation, topic: str) -> ACL:
+    resource = ResourcePattern(ResourceType.TOPIC, topic)
+    return ACL(principal, "*", operation, ACLPermissionType.ALLOW, resource)
+
+
+@contextmanager
+def _admin(bootstrap: str, security: Mapping[str, Any] | None) -> Iterator[KafkaAdminClient]:
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap,
@@ -57,16 +106,20 @@ def create_topics(
     except (KafkaError, OSError) as error:
         raise _unavailable(bootstrap, error) from None
     try:
-        present = set(admin.list_topics())
-        missing = {t.name: _options(t, replication_factor) for t in TOPICS.values() if t.name not in present}
-        if missing:
-            with suppress(TopicAlreadyExistsError):  # another process was quicker
-                admin.create_topics(missing)
-            admin.wait_for_topics(list(missing))
+        yield admin
     except (KafkaError, OSError) as error:
         raise _unavailable(bootstrap, error) from None
     finally:
         admin.close()
+
+
+def _create_missing(admin: KafkaAdminClient, wanted: Mapping[str, dict[str, Any]]) -> list[str]:
+    present = set(admin.list_topics())
+    missing = {name: options for name, options in wanted.items() if name not in present}
+    if missing:
+        with suppress(TopicAlreadyExistsError):  # another process was quicker
+            admin.create_topics(missing)
+        admin.wait_for_topics(list(missing))
     return list(missing)
 
 
@@ -113,8 +166,11 @@ class Publisher:
     Use from one thread, as a context manager; leaving it waits for outstanding events.
     """
 
-    def __init__(self, bootstrap: str, security: Mapping[str, Any] | None = None) -> None:
-        """Connect. Raises BrokerUnavailable."""
+    def __init__(
+        self, bootstrap: str, security: Mapping[str, Any] | None = None, *, own_topics: bool = False
+    ) -> None:
+        """Connect. With `own_topics`, events go to the topics of their clinic. Raises BrokerUnavailable."""
+        self._own_topics = own_topics
         self._bootstrap = bootstrap
         self._changed = threading.Condition()
         self._sent = 0
@@ -163,6 +219,8 @@ class Publisher:
         them is taken when it is not given. Raises BrokerUnavailable.
         """
         name = topic or EVENTS[event.type].topics[0].name
+        if self._own_topics:
+            name = own_topic(name, clinic_of(event.source))
         self.publish_raw(name, partition_key(event).encode(), encode(event))
 
     def publish_raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:

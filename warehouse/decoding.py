@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from producers.contracts import EVENTS, ContractViolation, clinic_of, decode
+from producers.contracts import EVENTS, ContractViolation, clinic_of, decode, route
 from producers.contracts.codec import EARLIEST, MAX_CLOCK_AHEAD
 from warehouse.columnar import Frames, content_hash, read_frames
 from warehouse.log import Batch, Headers, Ints, Records, Slice
@@ -109,10 +109,12 @@ def decode_batch(batch: Batch) -> Decoded:
     frames: list[pa.Table] = []
     for part, slice_ in enumerate(batch.slices):
         left: Iterable[int] = range(len(slice_.records))
-        if slice_.partition.topic == FRAME_TOPIC:
+        shared, owner = route(slice_.partition.topic)
+        if shared == FRAME_TOPIC:
             found = _frames(slice_.records)
-            frames.append(frame_table(found, part, slice_.records))
-            left = np.setdiff1d(np.arange(len(slice_.records)), found.row, assume_unique=True).tolist()
+            table, row = _of_owner(frame_table(found, part, slice_.records), found.row, owner)
+            frames.append(table)
+            left = np.setdiff1d(np.arange(len(slice_.records)), row, assume_unique=True).tolist()
         for i in left:
             try:
                 accepted.append(_accept(slice_, part, i))
@@ -121,6 +123,14 @@ def decode_batch(batch: Batch) -> Decoded:
     joined = pa.concat_tables(frames).combine_chunks() if frames else _NO_FRAMES
     chunked = pa.Table.from_batches(joined.to_batches(max_chunksize=CHUNK_ROWS), schema=joined.schema)
     return Decoded(batch, arrow_table(accepted, INCOMING), chunked, refused)
+
+
+def _of_owner(table: pa.Table, row: Ints, owner: str | None) -> tuple[pa.Table, Ints]:
+    """The frames that may lie on a topic of this owner; the strict decoder refuses the others by name."""
+    if owner is None:
+        return table, row
+    allowed = pc.equal(table.column("clinic_id"), owner)
+    return table.filter(allowed), row[allowed.to_numpy()]
 
 
 def _accept(slice_: Slice, part: int, i: int) -> tuple[Any, ...]:

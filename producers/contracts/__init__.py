@@ -27,6 +27,7 @@ from producers.contracts.events import (
     lift,
     partition_key,
 )
+from producers.contracts.routes import is_ours, own_topic, route
 
 __all__ = [
     "CODEC_VERSION",
@@ -48,6 +49,9 @@ __all__ = [
     "clinic_of",
     "decode",
     "encode",
+    "is_ours",
     "lift",
+    "own_topic",
     "partition_key",
+    "route",
 ]

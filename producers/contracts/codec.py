@@ -15,8 +15,9 @@ import msgspec
 
 from producers.contracts.binary import Headers, structured
 from producers.contracts.errors import ContractViolation
-from producers.contracts.events import EVENTS, Data, Event, EventVoided, lift, partition_key
+from producers.contracts.events import EVENTS, Data, Event, EventVoided, clinic_of, lift, partition_key
 from producers.contracts.limits import EARLIEST, MAX_CLOCK_AHEAD, MAX_EVENT_BYTES, refuse_instant_outside
+from producers.contracts.routes import route
 
 __all__ = ["CODEC_VERSION", "EARLIEST", "MAX_CLOCK_AHEAD", "MAX_EVENT_BYTES", "decode", "encode", "type_of"]
 
@@ -183,7 +184,10 @@ def _check_self_reference(event: Event[Any]) -> None:
 
 
 def _check_route(event: Event[Any], topic: str, key: bytes | None) -> None:
-    if topic not in {t.name for t in EVENTS[event.type].topics}:
+    shared, owner = route(topic)
+    if shared not in {t.name for t in EVENTS[event.type].topics}:
         raise ContractViolation("topic.wrong", "$.type", f"this type does not belong on {topic}")
+    if owner is not None and clinic_of(event.source) != owner:
+        raise ContractViolation("clinic.mismatch", "$.source", "the topic belongs to another clinic")
     if key is None or key != partition_key(event).encode():
         raise ContractViolation("key.mismatch", "$", "the Kafka key is not the event's partition key")
