@@ -28,7 +28,8 @@ def test_command_of_the_readme(demo: Demo, line: str):
     """Runs against the running demo and succeeds."""
     assert line.startswith("uv run dermastream ")
     arguments = shlex.split(line.removeprefix("uv run dermastream "))
-    home = [] if arguments[:2] == ["metrics", "list"] else ["--home", str(demo.home)]
+    stateless = arguments[0] == "contracts" or arguments[:2] == ["metrics", "list"]
+    home = [] if stateless else ["--home", str(demo.home)]
     done = subprocess.run(
         [*COMMAND, *arguments, *home], capture_output=True, text=True, cwd=ROOT, timeout=120
     )
