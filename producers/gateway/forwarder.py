@@ -138,6 +138,6 @@ class Forwarder:
 
     def _failed(self, error: Retryable) -> None:
         self.failures += 1
-        hint = "; is the password right?" if "sasl_mechanism" in self._security else ""
+        hint = " Are user and password right?" if "sasl_mechanism" in self._security else ""
         self.last_error = f"{error}{hint}"
         log.warning("cannot send now, will try again", reason=self.last_error, failures=self.failures)

@@ -94,24 +94,20 @@ def run(
     events: int,
     broker_restarts: int,
     seed: int,
+    broker: Broker,
+    settings: dict[str, Any],
     say: Callable[[str], None] = print,
 ) -> Outcome:
-    """One whole run in a folder of its own."""
+    """One run of a gateway with these settings against a running broker with our topics."""
     rng = random.Random(seed)
     outcome = Outcome(seed, events)
     began = time.monotonic()
-    broker = Broker(folder / "broker")
-    gateway = GatewayProcess(
-        folder / "gateway",
-        {"kafka_bootstrap_servers": broker.bootstrap, "kafka_security_protocol": "PLAINTEXT"},
-    )
+    gateway = GatewayProcess(folder / "gateway", settings)
     gateway.prepare()
-    gateway.start()  # the broker comes later: what is posted until then waits
+    gateway.start()
     sender = Sender(gateway, events)
+    sender.start()
     try:
-        broker.start()
-        create_topics(broker.bootstrap)
-        sender.start()
         _disturb(rng, gateway, broker, sender, outcome, kills, broker_restarts, say)
         sender.join()
         if sender.error:
@@ -119,9 +115,8 @@ def run(
         _drain(gateway)
         _judge(outcome, broker.bootstrap, gateway, sender)
     finally:
-        for part in (gateway, broker):
-            if part.process is not None and part.process.poll() is None:
-                part.kill()
+        if gateway.process is not None and gateway.process.poll() is None:
+            gateway.kill()
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
@@ -204,14 +199,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run(
-            Path(folder),
-            kills=given.kills,
-            events=given.events,
-            broker_restarts=given.broker_restarts,
-            seed=given.seed,
-            say=lambda text: print(text, file=sys.stderr, flush=True),
-        )
+        broker = Broker(Path(folder) / "broker")
+        broker.start()
+        try:
+            create_topics(broker.bootstrap)
+            outcome = run(
+                Path(folder),
+                kills=given.kills,
+                events=given.events,
+                broker_restarts=given.broker_restarts,
+                seed=given.seed,
+                broker=broker,
+                settings={
+                    "kafka_bootstrap_servers": broker.bootstrap,
+                    "kafka_security_protocol": "PLAINTEXT",
+                },
+                say=lambda text: print(text, file=sys.stderr, flush=True),
+            )
+        finally:
+            broker.kill()
     print(json.dumps(asdict(outcome) | {"holds": outcome.holds}))
     sys.exit(0 if outcome.holds else 1)
 

@@ -129,6 +129,8 @@ def text(**changes: Any) -> bytes:
     return body(changed(**changes))
 
 
+AT_SESSION = "$.data.session_id"
+TWICE = body(stated(1))[:-1] + b',"id":"x"}'
 AT_PATIENT = "$.data.patient_reference"
 REFUSED = {
     "no JSON": (b"{", 400, "json.invalid", "$"),
@@ -140,9 +142,9 @@ REFUSED = {
     "half a surrogate pair": (body(stated(1)).replace(b"phone", b"\\ud800"), 400, "json.invalid", "$"),
     "deep nesting": (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "json.invalid", "$"),
     "open brackets": (b"[" * 60_000, 400, "json.invalid", "$"),
-    "the same key twice": (body(stated(1))[:-1] + b',"id":"x"}', 400, "json.duplicate-key", "$"),
+    "one key twice": (TWICE, 400, "json.duplicate-key", "$"),
     "an endless number": (body(stated(1)).replace(b"false", b"9" * 5_000), 400, "json.invalid", "$"),
-    "a huge number": (body(stated(1, channel=7)).replace(b"7}", b"1e999}"), 422, "field.invalid", "$.data.channel"),
+    "huge": (body(stated(1, channel=7)).replace(b"7}", b"1e999}"), 422, "field.invalid", "$.data.channel"),
     "too large": (text(id="x" * 70_000), 413, "size.exceeded", "$"),
     "an array": (b"[]", 422, "field.invalid", "$"),
     "null": (b"null", 422, "field.invalid", "$"),
@@ -150,12 +152,12 @@ REFUSED = {
     "a missing field": (text(data={"session_id": "s"}), 422, "field.missing", "$.data"),
     "an unknown field": (body(stated(1, mood="good")), 422, "field.unknown", "$.data"),
     "a name": (body(stated(1, patientName="Ann")), 422, "identity.refused", "$.data.patientName"),
-    "a birth date": (body(stated(1, **{"birth-date": "1980"})), 422, "identity.refused", "$.data.birth-date"),
+    "a birth date": (body(stated(1, dob="1980")), 422, "identity.refused", "$.data.dob"),
     "a name around it": (text(email="a@b"), 422, "identity.refused", "$.email"),
     "a pseudonym": (body(stated(1, patient_key="0" * 32)), 422, "patient.key-given", "$.data.patient_key"),
-    "an empty patient": (body(stated(1, patient_reference=" ")), 422, "patient.reference", AT_PATIENT),
+    "no patient": (body(stated(1, patient_reference=" ")), 422, "patient.reference", AT_PATIENT),
     "patients": (body(stated(1, patient_reference=[1])), 422, "patient.reference", AT_PATIENT),
-    "the patient twice": (body(stated(1, session_id="P-10001")), 422, "patient.repeated", "$.data.session_id"),
+    "the patient twice": (body(stated(1, session_id="P-10001")), 422, "patient.repeated", AT_SESSION),
     "a naive time": (text(time="2026-01-05T08:00:00"), 422, "field.invalid", "$.time"),
     "a time to come": (text(time="2026-11-02T08:00:00Z"), 422, "clock.future", "$.time"),
     "another clinic": (text(source="/clinics/south"), 403, "clinic.wrong", "$.source"),
