@@ -177,8 +177,8 @@ class Stack:
             "PREFECT_CLIENT_MAX_RETRIES": "1",
             # Prefect's database grows by every run, log line and event: keep two weeks
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "1209600",
-            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "1209600",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P14D",
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P14D",
             "PYTHONUNBUFFERED": "1",
         } | THRIFT
         if self._embedded_prefect:
