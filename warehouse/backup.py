@@ -8,12 +8,13 @@ they are copied afterwards at leisure, while maintenance is kept from removing a
          manifest.json    checksums of files and relations, the progress; written last: without it, unfinished
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -123,25 +124,31 @@ def describe(folder: Path, *, now: dt.datetime) -> Manifest:
     return manifest
 
 
-def _describe(folder: Path, now: dt.datetime, fill: tuple[Location, bool] | None = None) -> Manifest:
-    """Read the whole backup, through a second copy of its catalog: opening one changes it."""
+@contextlib.contextmanager
+def _probed(folder: Path) -> Iterator[tuple[Connection, list[Path]]]:
+    """A backup opened through a second copy of its catalog, since opening one changes it; and its files."""
     probe = folder / "probe.sqlite"
     _remove(probe)
     shutil.copyfile(folder / "catalog.sqlite", probe)
     location = Location(f"sqlite:{probe}", at(folder).data_path)
     connection = store.connect(location, read_only=True)
     try:
-        paths = [Path(file.path) for file in live_files(connection, location)]
-        if fill:
-            _fill(folder, paths, *fill)
-        relations = checksums(connection)
-        snapshot = store.snapshot_id(connection)
-        offsets = {f"{p.topic}/{p.number}": offset for p, offset in sorted(progress(connection).items())}
+        yield connection, [Path(file.path) for file in live_files(connection, location)]
     except store.Error as error:
         raise CheckFailed(f"{folder}: {store.first_line(error)}") from None
     finally:
         connection.close()
         _remove(probe)
+
+
+def _describe(folder: Path, now: dt.datetime, fill: tuple[Location, bool] | None = None) -> Manifest:
+    """Read the whole backup, after filling it where asked."""
+    with _probed(folder) as (connection, paths):
+        if fill:
+            _fill(folder, paths, *fill)
+        relations = checksums(connection)
+        snapshot = store.snapshot_id(connection)
+        offsets = {f"{p.topic}/{p.number}": offset for p, offset in sorted(progress(connection).items())}
     files = [_file(folder, path) for path in [folder / "catalog.sqlite", *paths]]
     return Manifest(FORMAT, now, snapshot, relations, offsets, files)
 
@@ -188,7 +195,8 @@ def restore(folder: Path, home: Path, *, set_aside: bool = False, now: dt.dateti
 def _check(staging: Path, manifest: Manifest) -> None:
     """Open what was copied, and compare every relation."""
     catalog_file.move_data(staging / "catalog.sqlite", at(staging).data_path)
-    there = {relation.relation: relation for relation in _describe(staging, manifest.made_at).relations}
+    with _probed(staging) as (connection, _):
+        there = {relation.relation: relation for relation in checksums(connection)}
     for expected in manifest.relations:
         if there.get(expected.relation) != expected:
             raise CheckFailed(f"{expected.relation}: the restored contents are not what the manifest says")

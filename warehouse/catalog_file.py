@@ -26,9 +26,10 @@ def move_data(catalog: Path, data_path: str) -> None:
     _child("move_data", catalog.resolve(), data_path)
 
 
-def compact(catalog: Path) -> None:
-    """Write the catalog anew without its free pages, and empty its log: what was deleted is gone from it."""
-    _child("compact", catalog.resolve())
+def compact(catalog: Path, *, first: str) -> None:
+    """Run one statement, then write the catalog anew without its free pages and empty its log: what was
+    deleted is gone from the file. The caller holds the writers' turn."""
+    _child("compact", catalog.resolve(), first)
 
 
 def _child(name: str, *arguments: object) -> None:
@@ -57,11 +58,12 @@ def _move_data(catalog: str, data_path: str) -> None:
     connection.close()
 
 
-def _compact(catalog: str) -> None:
+def _compact(catalog: str, first: str) -> None:
     import sqlite3
 
     connection = sqlite3.connect(catalog, timeout=BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(first)
     connection.execute("VACUUM")
     busy, log, checkpointed = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.close()

@@ -103,9 +103,8 @@ def _erase_here(connection: Connection, location: Location, request: Request, pr
         proof.expired_snapshots += _forget_history(connection, request.at)
     with store.transaction(connection, location):
         proof.removed_files += _remove_files(connection, location)
-        connection.execute(store.statement("privacy/statistics"))
     with store.writer_turn(location):
-        catalog_file.compact(location.catalog_file)
+        catalog_file.compact(location.catalog_file, first=store.statement("privacy/statistics"))
 
 
 # ── step 1: rows ────────────────────────────────────────────────────────────────────────────────────────
@@ -141,8 +140,11 @@ class _Table:
 
 
 def _tables(connection: Connection) -> list[_Table]:
+    """The tables that hold anything at all."""
+    relations = store.rows(connection, store.statement("maintenance/relations"))
+    filled = {row["relation"] for row in relations if row["rows"]}
     found = store.rows(connection, store.statement("privacy/tables"))
-    return [_Table(row["relation"], frozenset(row["columns"])) for row in found]
+    return [_Table(row["relation"], frozenset(row["columns"])) for row in found if row["relation"] in filled]
 
 
 def _run(connection: Connection, table: _Table, name: str, **bind: str) -> list[dict[str, Any]]:
@@ -188,12 +190,12 @@ def _remove(connection: Connection, request: Request, proof: Proof) -> None:
 
 def _bury(connection: Connection, request: Request) -> None:
     key = request.key
-    digests = [("patient", key.patient(request.patient_key))]
+    digests = {"patient": [key.patient(request.patient_key)], "session": [], "event": []}
     for row in store.rows(connection, store.statement("privacy/names")):
         name = key.session if row["kind"] == "session" else key.event
-        digests.append((row["kind"], name(row["first"], row["second"])))
-    for kind, digest in digests:
-        bind = {"kind": kind, "digest": digest, "key_id": key.id, "at": request.at}
+        digests[row["kind"]].append(name(row["first"], row["second"]))
+    for kind, found in digests.items():
+        bind = {"kind": kind, "digests": sorted(set(found)), "key_id": key.id, "at": request.at}
         connection.execute(store.statement("privacy/bury"), bind)
 
 
@@ -280,7 +282,7 @@ def _erase_backup(folder: Path, request: Request, proof: Proof) -> None:
     catalog_file.move_data(copy.catalog_file, copy.data_path)  # the folder may have been moved
     with contextlib.closing(store.connect(copy)) as connection:
         store.migrate(connection, copy)
-        _erase_here(connection, copy, request, proof)
+        _erase_here(connection, copy, request, Proof(proof.patient))
     backup.describe(folder, now=request.at)
     proof.backups.append(str(folder))
 
@@ -315,8 +317,9 @@ def reapply(
     if any(row["key_id"] != key.id for row in listed):
         raise SettingsError("the list of erased persons was made with another tombstone key")
     with store.transaction(connection, location):
-        for row in listed:
-            bind = {"kind": row["kind"], "digest": row["digest"], "key_id": key.id, "at": at}
+        for kind in ("patient", "session", "event"):
+            digests = sorted({row["digest"] for row in listed if row["kind"] == kind})
+            bind = {"kind": kind, "digests": digests, "key_id": key.id, "at": at}
             connection.execute(store.statement("privacy/bury"), bind)
     buried = {row["digest"] for row in store.rows(connection, store.statement("privacy/tombstones"))}
     return [

@@ -1,4 +1,5 @@
--- privacy.tombstone. One more, unless it is there.
+-- privacy.tombstone. One more for each of $digests that has none yet.
 INSERT INTO privacy.tombstone
-SELECT $kind, $digest, $key_id, $at
-WHERE NOT EXISTS (FROM privacy.tombstone WHERE kind = $kind AND digest = $digest)
+SELECT $kind, digest, $key_id, $at
+FROM (SELECT unnest($digests::VARCHAR[]) AS digest)
+WHERE digest NOT IN (SELECT digest FROM privacy.tombstone)

@@ -1,12 +1,19 @@
--- The catalog's widest range of a text column over time, as DuckLake keeps it for planning: set to what the
--- files of today hold, because a key that was deleted may have been its end.
-UPDATE __ducklake_metadata_dermastream.ducklake_table_column_stats AS known
-SET min_value = now.min_value, max_value = now.max_value
-FROM (
-  SELECT column_of.table_id, column_of.column_id, min(stats.min_value) AS min_value, max(stats.max_value) AS max_value
-  FROM __ducklake_metadata_dermastream.ducklake_column AS column_of
-  LEFT JOIN __ducklake_metadata_dermastream.ducklake_file_column_stats AS stats USING (table_id, column_id)
-  WHERE column_of.column_type = 'varchar' AND column_of.end_snapshot IS NULL
-  GROUP BY ALL
-) AS now
-WHERE now.table_id = known.table_id AND now.column_id = known.column_id
+-- The catalog's range of a text column over all time, which DuckLake keeps for planning: set to what the files
+-- of today hold, because a key that was deleted may have been its end. In SQLite's own dialect, on its file.
+UPDATE ducklake_table_column_stats AS known
+SET
+  min_value = (
+    SELECT min(stats.min_value) FROM ducklake_file_column_stats AS stats
+    WHERE stats.table_id = known.table_id AND stats.column_id = known.column_id
+  ),
+  max_value = (
+    SELECT max(stats.max_value) FROM ducklake_file_column_stats AS stats
+    WHERE stats.table_id = known.table_id AND stats.column_id = known.column_id
+  )
+WHERE EXISTS (
+  SELECT 1 FROM ducklake_column AS column_of
+  WHERE column_of.table_id = known.table_id
+    AND column_of.column_id = known.column_id
+    AND column_of.end_snapshot IS NULL
+    AND column_of.column_type = 'varchar'
+)
