@@ -2,6 +2,7 @@
 
 sql/metric/*.sql (rows at grain) -> warehouse.metrics (measures) -> mart.metric_result
                                                                  -> flags -> mart.signal_event
+sql/schedule/*.sql (facts) -> courses and windows -> mart.patient_due, mart.patient_window
 """
 
 import datetime as dt
@@ -24,11 +25,14 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class _Measured:
-    """All that one refresh found out: RESULT rows, the looks taken, and the day's case-mix model."""
+    """All that one refresh found out: RESULT rows, the looks taken, the day's case-mix model, who is due and
+    the windows of all patients."""
 
     rows: pl.DataFrame
     looks: pl.DataFrame
     model: CaseMixModel | None
+    due: pl.DataFrame
+    windows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ def refresh_if_changed(
     """
     computed = _computed(connection, _utc(as_of))
     cards = {f"{card.id}/{card.version}" for card in metrics.CARDS.values()}
-    optional = {f"{card.id}/{card.version}" for card in metrics.SAFETY_CARDS.values()}
+    optional = {
+        f"{card.id}/{card.version}"
+        for card in (*metrics.SAFETY_CARDS.values(), *metrics.SCHEDULE_CARDS.values())
+    }
     if cards <= set(computed["cards"]) <= cards | optional:
         since = {"since": computed["snapshot_id"]}
         if not store.rows(connection, store.statement("metric/changed_since"), since)[0]["changed"]:
@@ -94,21 +101,48 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
         bound = parameters or {"start": as_of - YEAR, "as_of": as_of}
         return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
-    safety = metrics.safety(
-        grain("safety_session").drop("known"), grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of
-    )
+    sessions = grain("safety_session").drop("known")
+    safety = metrics.safety(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
+    scores = grain("protocol_improvement")
+    schedule = metrics.schedule(_facts(connection, sessions, scores, as_of), start=as_of - YEAR, as_of=as_of)
     rows = pl.concat(
         [
             metrics.adverse_event_incidence(grain("adverse_event_incidence")),
-            metrics.protocol_improvement(grain("protocol_improvement"), grain("protocol_scope")),
+            metrics.protocol_improvement(scores, grain("protocol_scope")),
             metrics.maintenance_on_time(grain("maintenance_on_time")),
             metrics.device_in_calibration(grain("device_in_calibration")),
             metrics.follow_up_coverage(grain("follow_up_coverage")),
             safety.rows,
+            schedule.rows,
         ]
     )
     previous = grain("previous", day=_day(as_of))
-    return _Measured(metrics.with_history(rows, previous), safety.looks, safety.model)
+    return _Measured(
+        metrics.with_history(rows, previous), safety.looks, safety.model, schedule.due, schedule.windows
+    )
+
+
+def _facts(
+    connection: Connection, known_outcomes: pl.DataFrame, scores: pl.DataFrame, as_of: dt.datetime
+) -> metrics.Facts:
+    """What the schedule's cards are made from. `known_outcomes` names a session by clinic and id in one."""
+
+    def read(name: str) -> pl.DataFrame:
+        return connection.execute(store.statement(f"schedule/{name}"), {"as_of": as_of}).pl()
+
+    prefix = pl.col("clinic_id") + "/"
+    return metrics.Facts(
+        sessions=read("session"),
+        devices=read("device"),
+        calibrations=read("calibration"),
+        follow_ups=read("follow_up"),
+        scores=scores.select("clinic_id", "patient_key", "gais_score"),
+        known_outcomes=known_outcomes.select(
+            "clinic_id",
+            session_id=pl.col("session_id").str.strip_prefix(prefix),
+            adverse=pl.col("events") > 0,
+        ),
+    )
 
 
 def _replace(
@@ -142,6 +176,22 @@ def _replace(
             looks = _not_there(measured.looks, connection, as_of)
             _insert(connection, "look_rows", looks, "metric/remember_looks")
             signals.follow(connection, measured.rows, at=at)
+            _replace_schedule(connection, measured, as_of, snapshot_id)
+
+
+def _replace_schedule(
+    connection: Connection, measured: _Measured, as_of: dt.datetime, snapshot_id: int
+) -> None:
+    """The due list is of the newest day only; of the windows only those that changed are written."""
+    connection.execute(store.statement("schedule/forget_due"))
+    due = measured.due.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
+    _insert(connection, "due_rows", due, "schedule/remember_due")
+    connection.register("window_rows", measured.windows)
+    try:
+        connection.execute(store.statement("schedule/forget_windows"))
+        connection.execute(store.statement("schedule/remember_windows"))
+    finally:
+        connection.unregister("window_rows")
 
 
 def _not_there(looks: pl.DataFrame, connection: Connection, as_of: dt.datetime) -> pl.DataFrame:

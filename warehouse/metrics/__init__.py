@@ -9,18 +9,24 @@ from warehouse.metrics.effectiveness import protocol_improvement
 from warehouse.metrics.frames import RESULT, with_history
 from warehouse.metrics.incidence import adverse_event_incidence
 from warehouse.metrics.safety import Safety, safety
+from warehouse.metrics.schedule import Facts, Schedule, schedule
+from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 
 __all__ = [
     "CARDS",
     "RESULT",
     "SAFETY_CARDS",
+    "SCHEDULE_CARDS",
+    "Facts",
     "MetricCard",
     "Safety",
+    "Schedule",
     "adverse_event_incidence",
     "device_in_calibration",
     "follow_up_coverage",
     "maintenance_on_time",
     "protocol_improvement",
     "safety",
+    "schedule",
     "with_history",
 ]

@@ -85,7 +85,7 @@ def fit(
     Houwelingen, Applied Statistics 41 (1992) 191-201.
     """
     chosen(family, "family", ("logistic", "poisson"))
-    levels = {name: _levels(rows, name) for name in categories}
+    levels = {name: _levels(rows, name, weight) for name in categories}
     x, terms = _design(rows, levels, tuple(numbers), "rows")
     y, size = _outcome(rows, outcome, weight, exposure, family)
     if not len(y):
@@ -114,11 +114,14 @@ def fit(
     )
 
 
-def _levels(rows: pl.DataFrame, name: str) -> tuple[str, ...]:
-    """The levels of a category, the most frequent first."""
+def _levels(rows: pl.DataFrame, name: str, weight: str | None) -> tuple[str, ...]:
+    """The levels of a category, the one with most sessions first."""
     _present(rows, name, "rows")
-    found = rows[name].cast(pl.String).value_counts().sort(["count", name], descending=[True, False])
-    return tuple(found[name].to_list())
+    if weight is not None:
+        _present(rows, weight, "rows")
+    size = pl.len() if weight is None else pl.col(weight).sum()
+    found = rows.group_by(level=pl.col(name).cast(pl.String)).agg(size=size)
+    return tuple(found.sort(["size", "level"], descending=[True, False])["level"].to_list())
 
 
 def _present(rows: pl.DataFrame, name: str, frame: str) -> None:

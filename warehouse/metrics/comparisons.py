@@ -123,7 +123,8 @@ def _mid_p_share(x: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray,
     """
 
     def above(p: np.ndarray) -> np.ndarray:
-        return special.bdtrc(x, n, p) + _binomial(x, n, p) / 2
+        beyond = np.where(x < n, special.betainc(x + 1, np.maximum(n - x, 1), p), 0.0)
+        return beyond + _binomial(x, n, p) / 2
 
     low, high = np.zeros(len(x)), np.ones(len(x))
     limits = []

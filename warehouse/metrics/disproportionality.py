@@ -175,8 +175,8 @@ def _measures(sums: pl.DataFrame, v: dict[str, np.ndarray], level: float) -> pl.
         for name, (value, error) in ratios.items()
         for part in (
             column(name, value),
-            column(f"{name}_lower", value * np.exp(-z * error), v["a"] > 0),
-            column(f"{name}_upper", value * np.exp(z * error), v["a"] > 0),
+            column(f"{name}_lower", value * np.exp(-z * np.where(v["a"] > 0, error, 0.0)), v["a"] > 0),
+            column(f"{name}_upper", value * np.exp(z * np.where(v["a"] > 0, error, 0.0)), v["a"] > 0),
         )
     ]
     n, e = v["a"] + 0.5, v["expected"] + 0.5

@@ -69,7 +69,7 @@ def _poisson_two_sided(
         if x[i] < mean[i]:
             # Walk up from the mode to the first count as unlikely, then add what lies beyond.
             k, term = x[i], seen[i]
-            while not (k > mean[i] and term <= limit):
+            while not (k >= mean[i] and term <= limit):
                 k += 1.0
                 term *= mean[i] / k
             tail = 0.0
@@ -83,7 +83,7 @@ def _poisson_two_sided(
             while k > 0.0:
                 term *= k / mean[i]
                 k -= 1.0
-                if k < mean[i] and term <= limit:
+                if k <= mean[i] and term <= limit:
                     tail += term
                     if term < limit * 1e-17:
                         break
@@ -108,7 +108,8 @@ def binomial_test(
     x, n, share = together(successes=x, trials=n, probability=probabilities(probability, "probability"))
     log_seen = special.xlogy(x, share) + special.xlog1py(n - x, -share) - special.betaln(x + 1, n - x + 1)
     seen = np.exp(log_seen - np.log(n + 1))
-    upper, lower = np.where(x > 0, special.bdtrc(x - 1, n, share), 1.0), special.bdtr(x, n, share)
+    upper = np.where(x > 0, special.betainc(np.maximum(x, 1), n - x + 1, share), 1.0)
+    lower = np.where(x < n, special.betainc(np.maximum(n - x, 1), x + 1, 1 - share), 1.0)
     if alternative == "two-sided":
         p = _binomial_two_sided(x, n, share, seen)
     else:

@@ -43,15 +43,19 @@ def funnel_limits(
     """Control limits around the target, one row per size: `size`, `level`, `lower`, `upper`.
 
     `kind`: proportion (sizes are trials), rate (exposure) or ratio (expected numbers, target usually 1).
-    `method`: exact interpolates between the two neighbouring counts so that the limits are smooth, or normal.
-    Over-dispersion widens normal limits: `multiplicative` is phi, `additive` tau, the standard deviation
-    between groups on the scale of the target. Size 0 has no limits: null. Raises CheckFailed. Source:
-    Spiegelhalter, Statistics in Medicine 24 (2005) 1185-1202, appendices A.1 and A.2.
+    `method`:
+    - exact: counts; what lies strictly outside is at most as likely as the level says, on each side;
+    - interpolated: Spiegelhalter's smooth limits between two counts; above them lies a little more than the
+      level says, most where little is expected;
+    - normal. Over-dispersion widens these: `multiplicative` is phi, `additive` tau, the standard deviation
+      between groups on the scale of the target.
+    Size 0 has no limits: null. Raises CheckFailed.
+    Source: Spiegelhalter, Statistics in Medicine 24 (2005) 1185-1202, appendices A.1 and A.2.
     """
     chosen(kind, "kind", ("proportion", "rate", "ratio"))
-    chosen(method, "method", ("exact", "normal"))
-    if method == "exact" and (multiplicative != 1.0 or additive != 0.0):
-        raise CheckFailed("method: exact limits know no over-dispersion; use normal, or adjust the z-scores")
+    chosen(method, "method", ("exact", "interpolated", "normal"))
+    if method != "normal" and (multiplicative != 1.0 or additive != 0.0):
+        raise CheckFailed("method: only normal limits know over-dispersion; or adjust the z-scores")
     n, tail = exposures(sizes, "sizes"), (1 - share(level, "level")) / 2
     if kind == "proportion":
         probabilities(target, "target")
@@ -63,7 +67,8 @@ def funnel_limits(
         error = np.sqrt(multiplicative * spread / safe + additive**2)
         lower, upper = (target + stats.norm.ppf(p) * error for p in (tail, 1 - tail))
     else:
-        lower, upper = (_interpolated(p, safe, target, kind) / safe for p in (tail, 1 - tail))
+        smooth = method == "interpolated"
+        lower, upper = (_count_at(p, safe, target, kind, smooth) / safe for p in (tail, 1 - tail))
     top = 1.0 if kind == "proportion" else np.inf
     return pl.DataFrame(
         [
@@ -75,14 +80,13 @@ def funnel_limits(
     )
 
 
-def _interpolated(p: float, n: np.ndarray, target: float, kind: str) -> np.ndarray:
-    """The quantile of the count, made continuous."""
-    if kind == "proportion":
-        at = stats.binom.ppf(p, n, target)
-        above, below = stats.binom.cdf(at, n, target), stats.binom.cdf(at - 1, n, target)
-    else:
-        at = stats.poisson.ppf(p, n * target)
-        above, below = stats.poisson.cdf(at, n * target), stats.poisson.cdf(at - 1, n * target)
+def _count_at(p: float, n: np.ndarray, target: float, kind: str, smooth: bool) -> np.ndarray:
+    """The quantile of the count; `smooth` makes it continuous."""
+    spread = stats.binom(n, target) if kind == "proportion" else stats.poisson(n * target)
+    at = spread.ppf(p)
+    if not smooth:
+        return np.maximum(at, 0.0)
+    above, below = spread.cdf(at), spread.cdf(at - 1)
     width = above - below
     return np.maximum(at - np.where(width > 0, (above - p) / np.where(width > 0, width, 1), 0.0), 0.0)
 
