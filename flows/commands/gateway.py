@@ -13,7 +13,7 @@ from flows.commands import AsJson, log_json
 
 if TYPE_CHECKING:
     from producers.gateway.folder import FileReport
-    from producers.gateway.outbox import Entry
+    from producers.gateway.outbox import Entry, Outbox
     from producers.gateway.settings import GatewaySettings
 
 app = App(
@@ -96,7 +96,7 @@ def put(
     from flows.clock import utc_now
     from producers.gateway.folder import Files
     from producers.gateway.mapping import read_mapping
-    from producers.gateway.serving import open_intake, open_outbox
+    from producers.gateway.opening import open_intake, open_outbox
 
     settings = _settings(home)
     whose = clinic or _only(settings)
@@ -145,13 +145,22 @@ def _only(settings: "GatewaySettings") -> str:
     return settings.clinics[0]
 
 
+def _existing_outbox(home: Path | None) -> "Outbox":
+    from producers.contracts import SettingsError
+    from producers.gateway.opening import open_outbox
+
+    settings = _settings(home)
+    if not settings.outbox_file.exists():
+        raise SettingsError(f"there is no outbox in {settings.home}: is that the gateway's folder?")
+    return open_outbox(settings)
+
+
 @app.command
 def status(*, json_: AsJson = False, home: Folder = None) -> None:
     """What is in the outbox: events waiting, age of the oldest, size; works while the gateway runs or not."""
     from flows.clock import utc_now
-    from producers.gateway.serving import open_outbox
 
-    with open_outbox(_settings(home)) as outbox:
+    with _existing_outbox(home) as outbox:
         state = outbox.state()
     found = {
         "waiting_events": state.depth,
@@ -176,10 +185,8 @@ def resend(
     """
     from datetime import UTC
 
-    from producers.gateway.serving import open_outbox
-
     moment = since if since.tzinfo else since.replace(tzinfo=UTC)
-    with open_outbox(_settings(home)) as outbox:
+    with _existing_outbox(home) as outbox:
         print(f"{outbox.resend(moment)} events will be sent again")
 
 

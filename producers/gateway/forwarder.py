@@ -4,14 +4,13 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from producers.contracts import BrokerUnavailable, Retryable
-from producers.gateway.outbox import Outbox, Unsent
+from producers.gateway.outbox import Outbox, Retention, Unsent
 from producers.publisher import DELIVERY_SECONDS, Publisher
 
 PAGE = 1_000
@@ -23,14 +22,6 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
 TIDY_SECONDS = 60.0
 
 log = structlog.get_logger("gateway.forwarder")
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How long a sent event's content stays here (to send it again), and its id (to know a repetition)."""
-
-    content: timedelta
-    ids: timedelta
 
 
 class Forwarder:

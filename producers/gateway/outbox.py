@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
@@ -87,6 +87,14 @@ class OutboxState:
         if self.oldest_accepted_at is None:
             return 0.0
         return max(0.0, (now - self.oldest_accepted_at).total_seconds())
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long a sent event's content stays here (to send it again), and its id (to know a repetition)."""
+
+    content: timedelta
+    ids: timedelta
 
 
 class Outbox:

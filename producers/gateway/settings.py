@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from producers.contracts import SettingsError
-from producers.gateway.forwarder import Retention
+from producers.gateway.outbox import Retention
 
 PREFIX = "DERMASTREAM_GATEWAY_"
 FILE = "gateway.toml"
