@@ -97,6 +97,13 @@ def backup(
     folder = folder.resolve()
     with alone(location):
         _claim(folder)
+        with store.transaction(
+            connection, location
+        ):  # first, so that an erasure knows of unfinished ones, too
+            connection.execute(
+                store.statement("privacy/register_backup"),
+                {"path": str(folder), "made_at": now, "snapshot_id": store.snapshot_id(connection)},
+            )
         copy = at(folder)
         with store.writer_turn(location):
             catalog_file.copy(location.catalog_file, copy.catalog_file)
@@ -104,10 +111,6 @@ def backup(
         manifest = _describe(folder, now, fill=(location, hard_links))
         manifest.write(folder)
         with store.transaction(connection, location):
-            connection.execute(
-                store.statement("privacy/register_backup"),
-                {"path": str(folder), "made_at": now, "snapshot_id": manifest.snapshot_id},
-            )
             detail = {
                 "files": len(manifest.files),
                 "snapshot_id": manifest.snapshot_id,
@@ -212,22 +215,25 @@ def _only_embedded(location: Location) -> None:
 
 def _claim(folder: Path) -> None:
     """Take a folder, or take up an unfinished backup from its beginning."""
-    ours = {"catalog.sqlite", "data", "probe.sqlite"}
     if (folder / MANIFEST).exists():
         raise SettingsError(f"{folder} holds a finished backup already")
-    there = {path.name for path in folder.glob("*")}
-    if any(
-        name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal") not in ours for name in there
-    ):
+    discard(folder)
+    if any(folder.glob("*")):
         raise SettingsError(f"{folder} is not empty")
-    for path in folder.glob("*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
 
 
+def discard(folder: Path) -> None:
+    """Remove what an unfinished backup left, and nothing else: from that nothing can be restored."""
+    if (folder / "catalog.sqlite").exists():
+        shutil.rmtree(folder / "data", ignore_errors=True)
+        _remove(folder / "probe.sqlite")
+        _remove(folder / "catalog.sqlite")
+
+
 def _remove(catalog: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("-wal", "-shm", "-journal", ""):
         catalog.with_name(catalog.name + suffix).unlink(missing_ok=True)
 
 

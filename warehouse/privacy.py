@@ -275,8 +275,12 @@ def _backups(connection: Connection) -> list[Path]:
 
 def _erase_backup(folder: Path, request: Request, proof: Proof) -> None:
     """The same inside a backup. Until its new manifest is written, a restore from it is refused."""
-    if not (folder / "catalog.sqlite").exists():
+    if not folder.exists():
         proof.backups_missing.append(str(folder))
+        return
+    proof.backups.append(str(folder))
+    if not (folder / backup.MANIFEST).exists():
+        backup.discard(folder)
         return
     copy = backup.at(folder)
     catalog_file.move_data(copy.catalog_file, copy.data_path)  # the folder may have been moved
@@ -284,7 +288,6 @@ def _erase_backup(folder: Path, request: Request, proof: Proof) -> None:
         store.migrate(connection, copy)
         _erase_here(connection, copy, request, Proof(proof.patient))
     backup.describe(folder, now=request.at)
-    proof.backups.append(str(folder))
 
 
 # ── restores and replays ────────────────────────────────────────────────────────────────────────────────

@@ -241,7 +241,7 @@ def rows(
 
 # ── migrations ──────────────────────────────────────────────────────────────────────────────────────────
 
-_VIEW_SCHEMAS = ("raw", "core", "mart")
+_VIEW_SCHEMAS = ("main", "raw", "core", "mart")
 
 
 def migrate(connection: Connection, location: Location) -> list[str]:
@@ -280,15 +280,23 @@ def _remember(connection: Connection, name: str, digest: str) -> None:
 
 
 def _views() -> Iterator[tuple[str, str]]:
-    """Every view with its text, after the views it reads: DuckDB binds a view when it is made."""
+    """Every view and macro with its text, after those it reads: DuckDB binds a view when it is made."""
     texts = {
         f"{schema}.{file.stem}": file.read_text()
         for schema in _VIEW_SCHEMAS
         for file in sorted((_SQL / schema).glob("*.sql"))
     }
     needs = {
-        name: [other for other in texts if re.search(rf"\b(FROM|JOIN)\s+{re.escape(other)}\b", text)]
+        name: [other for other in texts if other != name and _reads(text, other)]
         for name, text in texts.items()
     }
     for name in graphlib.TopologicalSorter(needs).static_order():
         yield name, texts[name]
+
+
+def _reads(text: str, other: str) -> bool:
+    """Whether a view's text names another view, or calls a macro of schema main."""
+    used = (
+        rf"\b{other.removeprefix('main.')}\(" if other.startswith("main.") else rf"\b(FROM|JOIN)\s+{other}\b"
+    )
+    return re.search(used, text) is not None

@@ -22,10 +22,15 @@ class Lake:
 
     @classmethod
     def under(cls, home: Path) -> "Lake":
+        found = cls.opened(home)
+        store.migrate(found.connection, found.location)
+        return found
+
+    @classmethod
+    def opened(cls, home: Path) -> "Lake":
+        """One that is there, migrated."""
         location = store.Location.under(home)
-        connection = store.connect(location)
-        store.migrate(connection, location)
-        return cls(home, connection, location)
+        return cls(home, store.connect(location), location)
 
     @property
     def key(self) -> Key:

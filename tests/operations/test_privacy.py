@@ -103,6 +103,14 @@ def test_a_backup_that_is_not_there_makes_the_proof_incomplete(landed: Lake, tmp
     assert erase_ann(landed).complete
 
 
+def test_an_unfinished_backup_is_emptied(landed: Lake, tmp_path: Path):
+    """A backup that was killed half-way holds the person, too; nothing could be restored from it anyway."""
+    backup(landed.connection, landed.location, tmp_path / "backup", now=NOW, actor="op")
+    (tmp_path / "backup" / "manifest.json").unlink()
+    assert erase_ann(landed).complete
+    assert list((tmp_path / "backup").iterdir()) == []
+
+
 def test_a_restored_older_copy_is_erased_again(landed: Lake, tmp_path: Path):
     """A copy of a backup that no register knows still holds the person; restoring it erases again."""
     backup(landed.connection, landed.location, tmp_path / "backup", now=NOW, actor="op")
