@@ -229,8 +229,10 @@ def metrics_list(*, json_: AsJson = False) -> None:
 
     from flows.printing import print_cards
     from warehouse.metrics.cards import CARDS, SAFETY_CARDS
+    from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 
-    cards = [asdict(card) for card in (*CARDS.values(), *SAFETY_CARDS.values())]
+    every = (*CARDS.values(), *SAFETY_CARDS.values(), *SCHEDULE_CARDS.values())
+    cards = [asdict(card) for card in every]
     print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
 
 

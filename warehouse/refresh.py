@@ -102,7 +102,7 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
         return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
     sessions = grain("safety_session").drop("known")
-    safety = metrics.safety(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
+    safety = metrics.safety_metrics(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
     scores = grain("protocol_improvement")
     schedule = metrics.schedule(_facts(connection, sessions, scores, as_of), start=as_of - YEAR, as_of=as_of)
     rows = pl.concat(

@@ -8,7 +8,7 @@ from warehouse.metrics.cards import CARDS, SAFETY_CARDS, MetricCard
 from warehouse.metrics.effectiveness import protocol_improvement
 from warehouse.metrics.frames import RESULT, with_history
 from warehouse.metrics.incidence import adverse_event_incidence
-from warehouse.metrics.safety import Safety, safety
+from warehouse.metrics.safety import Safety, safety_metrics
 from warehouse.metrics.schedule import Facts, Schedule, schedule
 from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 
@@ -26,7 +26,7 @@ __all__ = [
     "follow_up_coverage",
     "maintenance_on_time",
     "protocol_improvement",
-    "safety",
+    "safety_metrics",
     "schedule",
     "with_history",
 ]
