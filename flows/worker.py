@@ -13,8 +13,6 @@ import structlog
 from flows import bounded
 from flows.clock import utc_now
 from flows.landing import Lander
-from flows.maintaining import Maintainer
-from flows.refreshing import Refresher
 from flows.settings import Settings
 from flows.topics import create_topics_when_up
 from warehouse import store
@@ -40,7 +38,10 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
         if settings.metrics_port:
             lander.meter.serve(settings.metrics_host, settings.metrics_port)
         threads.append(_thread("landing", lambda s, t: lander.run(s, seconds=t), settings, stop, failures))
-    if refresh:
+    if refresh:  # imported late: landing, which is already at work, does not wait for it
+        from flows.maintaining import Maintainer
+        from flows.refreshing import Refresher
+
         refresher = Refresher(settings, store.cursor(connection), utc_now)
         threads.append(_thread("refresh", refresher.run, settings, stop, failures))
         maintainer = Maintainer(settings, store.cursor(connection), utc_now)
