@@ -10,16 +10,19 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from producers.contracts.events import SESSIONS, TELEMETRY, DeviceCalibrated, EventVoided, SessionCompleted
 from producers.simulator.items import Item, instant, item
-from producers.simulator.outcomes import Treated, outcomes
+from producers.simulator.outcomes import Treated, afterwards, outcomes
 from producers.simulator.patients import Patient, misses, new_patient, next_visit, rebooked
 from producers.simulator.telemetry import Needling, Pen, device_day
+from producers.simulator.upkeep import Upkeep
+from producers.simulator.visits import Visit, deferred, is_aborted, is_deferred
+from producers.simulator.visits import treated as stated
 from producers.simulator.world import Clinic, Operator, World, rng_for
 
 SLOT_SECONDS = 3600
@@ -53,6 +56,7 @@ class _ClinicDays:
         self._booked: defaultdict[dt.date, list[Patient]] = defaultdict(list)
         self._future: list[Item] = []
         self._pens = [Pen(device, int(world.start.timestamp())) for device in clinic.devices]
+        self._upkeep = Upkeep(world, clinic)
         self._calibration_due: dict[str, dt.date] = {}
         self._calibrations = itertools.count(1)
         self._patients = itertools.count(1)
@@ -75,6 +79,10 @@ class _ClinicDays:
     def _later(self, made: Item) -> None:
         heapq.heappush(self._future, made)
 
+    def _all_later(self, made: Iterable[Item]) -> None:
+        for one in made:
+            self._later(one)
+
     def _work(self, day: dt.date) -> list[Iterator[Item]]:
         """A working day: its events go to the future ones, the devices' frames are given."""
         rng = rng_for(self._world.seed, self._clinic.number, day.toordinal())
@@ -83,10 +91,13 @@ class _ClinicDays:
             self._clinic.second(day, self._clinic.closes_hour),
         )
         self._calibrate(day, hours[0], rng)
+        self._all_later(self._upkeep.items(day, hours))
         needlings: list[list[Needling]] = [[] for _ in self._pens]
         staff = rng.sample(self._clinic.operators, len(self._pens))
         for slot, patient in self._appointments(day, hours, rng):
-            needlings[slot.room].append(self._treat(day, slot, patient, staff, rng))
+            needling = self._treat(day, slot, patient, staff, rng)
+            if needling is not None:
+                needlings[slot.room].append(needling)
         return self._frames(day, hours, needlings)
 
     # ── who comes ───────────────────────────────────────────────────────────────────────────────────────
@@ -130,7 +141,8 @@ class _ClinicDays:
         patient: Patient,
         staff: list[Operator],
         rng: random.Random,
-    ) -> Needling:
+    ) -> Needling | None:
+        """One visit; None where screening sent the patient home."""
         parameters, operator, pen = self._parameters, staff[slot.room], self._pens[slot.room]
         started = slot.second + int(rng.uniform(*parameters.numbing_minutes) * _MINUTE)
         ended = started + int(rng.uniform(*parameters.needling_minutes) * _MINUTE)
@@ -160,6 +172,18 @@ class _ClinicDays:
             passes=rng.randint(*map(int, parameters.passes)),
             contraindication_overridden=rng.random() < parameters.contraindication_overridden,
         )
+        visit = Visit(self._clinic, slot.second, ended, data)
+        own = rng_for(self._world.seed, "visit", self._clinic.number, number)
+        if is_deferred(own, parameters):
+            self._all_later(deferred(visit, own))
+            self._book(patient, day + dt.timedelta(days=own.randint(*map(int, parameters.deferred_days))))
+            return None
+        aborted = is_aborted(own, parameters)
+        self._all_later(stated(visit, own, parameters, aborted=aborted))
+        needling = Needling(data.session_id, started, ended, data.depth_mm, data.stroke_rate_per_min)
+        if aborted:
+            self._book(patient, day + dt.timedelta(days=own.randint(*map(int, parameters.deferred_days))))
+            return needling
         self._state(data, completed, rng)
         patient.sessions += 1
         wish = next_visit(patient, day, rng, parameters)
@@ -175,9 +199,9 @@ class _ClinicDays:
             series_complete=phase == "series" and patient.sessions == protocol.sessions_planned,
             next_visit=None if next_day is None else self._clinic.second(next_day),
         )
-        for made in outcomes(treated, rng, parameters):
-            self._later(made)
-        return Needling(data.session_id, started, ended, data.depth_mm, data.stroke_rate_per_min)
+        self._all_later(outcomes(treated, rng, parameters))
+        self._all_later(afterwards(treated, own, parameters))
+        return needling
 
     def _state(self, data: SessionCompleted, completed: int, rng: random.Random) -> None:
         """The session's event, and now and then a slip at the front desk that is put right."""

@@ -15,6 +15,8 @@ from producers.contracts.events import (
     OUTCOMES,
     AdverseEventReported,
     AdverseEventResolved,
+    AdverseEventUpdated,
+    AftercareBreached,
     AssessmentRecorded,
     Data,
     EventVoided,
@@ -184,6 +186,7 @@ def _reported(
     if not sign.seen_at_visit and rng.random() < parameters.adverse_event_corrected:
         revised = msgspec.structs.replace(data, grade=2 if sign.grade == 1 else 1, serious=False)
         yield _item(treated, later, f"{event_id}-c1", type_, revised, supersedes=event_id)
+    yield from _judged_anew(treated, data, later, parameters)
     if rng.random() < parameters.resolution_known:
         resolved = AdverseEventResolved(
             adverse_event_id=adverse_event_id,
@@ -192,6 +195,33 @@ def _reported(
         )
         told = max(sign.resolved, aware + 60)
         yield _item(treated, told, f"{adverse_event_id}-resolved", "adverse-event.resolved.v1", resolved)
+
+
+def _judged_anew(
+    treated: Treated, reported: AdverseEventReported, second: int, parameters: Parameters
+) -> Iterator[Item]:
+    """Now and then the relation to the treatment is judged anew; randomness of its own."""
+    rng = random.Random(f"anew/{reported.adverse_event_id}")
+    if reported.relatedness == "definite" or rng.random() >= parameters.adverse_event_updated:
+        return
+    known = msgspec.structs.asdict(reported) | {"relatedness": "definite"}
+    event_id = f"{reported.adverse_event_id}-updated"
+    yield _item(treated, second + 600, event_id, "adverse-event.updated.v1", AdverseEventUpdated(**known))
+
+
+def afterwards(treated: Treated, rng: random.Random, parameters: Parameters) -> Iterator[Item]:
+    """What patients do against the advice, as they tell the clinic's app at once; randomness of its own."""
+    careful = treated.patient.sun_protected
+    share = parameters.aftercare_breached if careful else parameters.aftercare_breached_unprotected
+    if rng.random() < share:
+        data = AftercareBreached(
+            session_id=treated.session_id,
+            patient_key=treated.patient.key,
+            breach="sun-exposure" if not careful else rng.choice(("exercise", "sauna", "make-up", "pool")),
+            reported_by="patient",
+        )
+        second = treated.completed + int(rng.uniform(0.3, 5) * DAY)
+        yield _item(treated, second, f"{treated.session_id}-breach", "aftercare.breached.v1", data)
 
 
 # ── contacts ────────────────────────────────────────────────────────────────────────────────────────────

@@ -44,9 +44,14 @@ class Parameters:
     soothing_minutes: Pair = (3, 8)  # serum, balm, light; 30-60 min in all [S]
     passes: Pair = (3, 6)  # several [S]
     cartridges_per_lot: int = 200  # lots of 100-300 [A]
+    needle_count_shares: tuple[float, ...] = (0.2, 0.6, 0.2)  # 6, 12, 14 needles [A]
+    deferred: float = 0.01  # share sent home after screening [A]
+    deferred_days: Pair = (10, 21)  # until they come again [A]
+    aborted: float = 0.002  # share that ends before it is done [A]
 
     # ── expected reactions ──────────────────────────────────────────────────────────────────────────────
     transient_reported: float = 0.25  # share of sessions whose redness or swelling is written down [A]
+    transient_observed: float = 0.3  # share stated as expected at the end of the visit [A]
     transient_median_days: tuple[tuple[float, float], ...] = ((1.0, 1.5), (1.5, 2.5))
     # (depth in mm, median days), interpolated; 1.5 d at 0.5-1.0 mm, 2.5 d at 1.5-2.5 mm [A on L]
     transient_sd_log: float = 0.44  # 99 % below 7 d at 2.5 d [A]
@@ -72,6 +77,9 @@ class Parameters:
     infection_overridden: float = 0.01  # where an active contraindication was overridden [A]
     reported_by_patient: Pair = (0.75, 0.95)  # share that calls the clinic, by clinic [A]
     report_delay_mean_days: float = 1.5  # onset to call, exponential [A]
+    adverse_event_updated: float = 0.05  # share of reports judged anew within days [A]
+    aftercare_breached: float = 0.03  # share of sessions of patients who follow the advice [A]
+    aftercare_breached_unprotected: float = 0.25  # share of those who do not [A]
     resolution_known: float = 0.95  # share of reported events whose end is recorded [A]
 
     # ── follow-up and effect ────────────────────────────────────────────────────────────────────────────
@@ -100,6 +108,10 @@ class Parameters:
     late_clinics: float = 0.25  # share of clinics [A]
     depth_error_sd_mm: float = 0.05  # when new [A]
     depth_drift_mm_per_month: float = 0.01  # [A]
+    service_days: int = 365  # between services; every 12 months [A]
+    battery_replaced: float = 0.3  # share of services [A]
+    firmware_release_days: int = 110  # 3-4 versions a year, each rolled out by clinic over 8 weeks [A]
+    faults_per_device_day: float = 0.004  # [A]
     heartbeat_seconds: int = 300  # when idle [A]
     samples_per_frame: int = 10  # 10 Hz, one frame a second [A]
     depth_noise_sd_mm: float = 0.02  # per sample [A]

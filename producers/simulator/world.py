@@ -21,7 +21,8 @@ from producers.contracts.events import (
     DeviceRegistered,
     Indication,
     OperatorRegistered,
-    ProtocolPublished,
+    ProtocolPublishedV2,
+    ProtocolStep,
 )
 from producers.simulator.items import Item, item
 from producers.simulator.parameters import Pair, Parameters
@@ -31,7 +32,7 @@ from producers.simulator.parameters import Pair, Parameters
 class Protocol:
     """A protocol and the concerns it is used for."""
 
-    published: ProtocolPublished
+    published: ProtocolPublishedV2
     indications: tuple[tuple[Indication, Area], ...]
     share: float
     """Of new patients [A]."""
@@ -39,9 +40,9 @@ class Protocol:
     """How much darker skin is over-represented among its patients; see `tilted` [A]."""
 
 
-def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: float) -> ProtocolPublished:
+def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: float) -> ProtocolPublishedV2:
     """A series of 3 sessions at the median interval of 4 to 6 weeks [S]; depth and rate in [L]'s ranges."""
-    return ProtocolPublished(
+    return ProtocolPublishedV2(
         protocol_id=protocol_id,
         version=1,
         indication=indication,
@@ -49,6 +50,16 @@ def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: f
         stroke_rate_per_min=rate,
         sessions_planned=3,
         interval_days=35,
+        steps=[
+            ProtocolStep(kind="cleanse", duration_min=3),
+            ProtocolStep(kind="numbing", duration_min=20),
+            ProtocolStep(kind="needling", depth_mm=depth_mm, stroke_rate_per_min=rate, passes=4),
+            ProtocolStep(kind="soothing", duration_min=5),
+            ProtocolStep(kind="led-light", duration_min=5),
+        ],
+        depth_limit_mm=2.5,
+        stroke_rate_limit_per_min=9000.0,
+        passes_limit=8,
     )
 
 
@@ -323,6 +334,6 @@ def registry(world: World) -> Iterator[Item]:
             for o in clinic.operators
         ]
         if clinic.number == 0:
-            stated += [(p.published.protocol_id, "protocol.published.v1", p.published) for p in PROTOCOLS]
+            stated += [(p.published.protocol_id, "protocol.published.v2", p.published) for p in PROTOCOLS]
         for subject, type_, data in stated:
             yield item(clinic.source, clinic.number, second, f"r-{subject}-1", REGISTRY.name, type_, data)
