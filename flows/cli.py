@@ -185,20 +185,37 @@ def status(*, json_: AsJson = False, home: Home = None) -> None:
 
 @app.command(group=_DOORS)
 def sql(
-    query: str,
+    query: str | None = None,
     /,
     *,
-    format_: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+    format_: Annotated[
+        Literal["table", "json", "csv", "parquet", "arrow"], Parameter(name="--format")
+    ] = "table",
+    out: Annotated[Path | None, Parameter(help="File to write instead of printing")] = None,
     limit: Annotated[int, Parameter(help="Most rows printed as a table")] = 100,
+    time_limit: Annotated[Duration, Parameter(help="Longest a statement may take [default: 60s]")] = 60.0,
+    memory_mb: Annotated[int, Parameter(help="Most memory a statement may take")] = 1024,
     home: Home = None,
 ) -> None:
-    """Ask the warehouse one SELECT; works while everything is running, and cannot change anything."""
-    from flows.printing import print_rows
+    """Ask the warehouse one SELECT, or, without one, open a shell with history and completion.
+
+    Works while everything is running, and cannot change anything. Statements may come from a pipe.
+    """
+    from flows import asking
     from warehouse import store
 
-    connection = store.connect_analyst(settings_of(home).location)
+    settings = settings_of(home)
+    connection = store.connect_analyst(settings.location, memory_limit=f"{memory_mb}MB")
+    seconds = time_limit or 60.0
     with contextlib.closing(connection):
-        print_rows(store.ask(connection, query), format_, limit)
+        asking.limit_memory((2 * memory_mb + 512) * 2**20)
+        shell = asking.Shell(connection, limit=limit, seconds=seconds)
+        if query is not None:
+            asking.answer(connection, query, format_, out=out, limit=limit, seconds=seconds)
+        elif sys.stdin.isatty():
+            asking.converse(shell, settings.home / "sql_history")
+        else:
+            asking.from_stdin(shell, sys.stdin)
 
 
 @metrics.command(name="run")

@@ -129,8 +129,14 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
 
 
 def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connection:
-    """A connection for people's own SQL: read-only, no file access outside the data, settings locked."""
+    """A connection for people's own SQL: read-only, no file access outside the data, settings locked.
+
+    Denied: any write to the warehouse, other files and addresses, ATTACH, extensions, settings, the
+    environment and Python's variables. A SELECT may read every relation, and the files in the data folder;
+    who shall see less gets a published file (`warehouse.publish`).
+    """
     connection = connect(location, read_only=True, memory_limit=memory_limit)
+    connection.execute("SET max_temp_directory_size = '0B'")
     if location.kind == "sqlite":
         connection.execute(f"SET allowed_directories = [{_quote(location.data_path)}]")
         connection.execute("SET enable_external_access = false")
@@ -159,6 +165,38 @@ def ask(connection: Connection, sql: str) -> tuple[list[str], list[tuple[Any, ..
         return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.Error as error:
         raise SettingsError(first_line(error)) from None
+
+
+def ask_arrow(connection: Connection, sql: str) -> Any:
+    """Run one SELECT of somebody else's: a pyarrow.RecordBatchReader. Raises SettingsError in one line."""
+    only_select(connection, sql)
+    try:
+        return connection.execute(sql).to_arrow_reader(100_000)
+    except duckdb.Error as error:
+        raise SettingsError(first_line(error)) from None
+
+
+@contextlib.contextmanager
+def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
+    """Interrupt what the connection does once the time is over. Raises SettingsError instead of the error
+    that the interrupted query gives."""
+    over = threading.Event()
+
+    def stop() -> None:
+        over.set()
+        connection.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (duckdb.Error, SettingsError):
+        if over.is_set():
+            raise SettingsError(f"stopped after {seconds:g} s, the time limit") from None
+        raise
+    finally:
+        timer.cancel()
 
 
 def first_line(error: Exception) -> str:
