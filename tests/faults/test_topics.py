@@ -1,0 +1,73 @@
+"""Kafka no longer holds what was not landed: a clear stop, never a silent skip. Matrix row 16."""
+
+import os
+import signal
+
+import pytest
+
+from producers.contracts import CheckFailed
+from producers.publisher import create_topics
+from tests.faults.harness import TELEMETRY, World, bounds, kinds, mutated
+from tests.faults.test_workers import frozen
+from warehouse.log import progress
+
+pytestmark = pytest.mark.integration
+
+
+def fall_behind(world: World) -> None:
+    """Some is landed; what follows is gone before anybody read it."""
+    world.publish(range(200))
+    world.drain()
+    world.publish(range(200, 300))
+    world.broker.empty()
+
+
+def test_truncated_before_it_was_landed(world: World):
+    """The gap is named offset by offset, and the progress stays: it is a person's decision."""
+    fall_behind(world)
+    before = progress(world.connection)
+    with world.landing() as landing:
+        world.until(lambda: landing.error is not None)
+    assert isinstance(landing.error, CheckFailed)
+    lost = bounds(world.broker.bootstrap)
+    gaps = [f"{p.topic}/{p.number}: offsets {at} to {lost[p][0] - 1} are gone" for p, at in before.items()]
+    assert any(gap in str(landing.error) for gap in gaps)
+    assert progress(world.connection) == before
+
+
+def test_a_silent_reset_is_found(world: World):
+    """Row 16's mutant: it goes on at the first offset that is left, as `auto_offset_reset` would."""
+    fall_behind(world)
+    with mutated("silent reset"):
+        world.publish(range(300, 400))
+        world.drain()
+    assert {"lost", "books"} <= kinds(world.violations())
+
+
+def test_truncated_under_a_running_worker(world: World):
+    """The consumer's next fetch is out of range: the worker ends with the reason, and skips nothing."""
+    world.publish(range(200))
+    worker = world.worker("laid out", signal=signal.SIGSTOP)
+    world.until(lambda: frozen(worker))
+    world.publish(range(200, 300))
+    world.broker.empty()
+    os.kill(worker.pid, signal.SIGCONT)
+    worker.join(90)
+    assert worker.exitcode == 1
+    assert "CheckFailed" in world.log.read_text()
+    assert "gone from Kafka" in world.log.read_text() or "no longer holds" in world.log.read_text()
+    held = progress(world.connection)
+    assert any(held[p] < first for p, (first, _) in bounds(world.broker.bootstrap).items() if p in held)
+
+
+def test_recreated_topic(world: World):
+    """A topic that was deleted and made anew ends before the warehouse's place: refused by name."""
+    world.publish(range(200))
+    world.drain()
+    with world.broker.admin() as admin:
+        world.broker.delete(admin, [TELEMETRY])
+    create_topics(world.broker.bootstrap)
+    with world.landing() as landing:
+        world.until(lambda: landing.error is not None)
+    assert isinstance(landing.error, CheckFailed)
+    assert "was the topic recreated" in str(landing.error)
