@@ -102,7 +102,7 @@ def inverse(matrix: np.ndarray, terms: Sequence[str]) -> np.ndarray:
     if diagonal[-1] < 1e-10 * diagonal[0]:
         redundant = terms[int(pivot[int(np.argmax(diagonal < 1e-10 * diagonal[0]))])]
         raise NotEstimable(f"the other covariates determine {redundant}")
-    return linalg.inv(scaled) / np.outer(scale, scale)
+    return np.linalg.inv(scaled) / np.outer(scale, scale)
 
 
 @dataclass(frozen=True)
