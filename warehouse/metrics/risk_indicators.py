@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from producers.contracts.errors import CheckFailed
 from warehouse.metrics import exact_tests, intervals
@@ -131,15 +131,21 @@ def trim(z: Numbers, *, proportion: float = 0.1) -> np.ndarray:
 
 
 def over_dispersion(
-    z: Numbers, errors: Numbers | None = None, *, outliers: str = "winsorise", proportion: float = 0.1
+    z: Numbers,
+    errors: Numbers | None = None,
+    *,
+    outliers: str = "winsorise",
+    proportion: float = 0.1,
+    consistent: bool = False,
 ) -> OverDispersion:
     """Phi and tau from z-scores and the standard errors they were made with (1 without them).
 
     `outliers`: winsorise, trim or keep; so that the groups one looks for do not hide themselves. Winsorising
-    and trimming make phi too small under mere chance (about 0.8 and 0.6 at 10 per cent). Spiegelhalter's phi
-    is given as he defines it; tau is 0 unless phi exceeds (groups - 1) / groups. Raises CheckFailed. Source:
-    Spiegelhalter, Quality and Safety in Health Care 14 (2005) 347-351; tau by DerSimonian and Laird's
-    moments, Controlled Clinical Trials 7 (1986) 177-188.
+    and trimming make phi too small: under mere chance about 0.68 and 0.44 at 10 per cent. Without
+    `consistent` phi is as Spiegelhalter defines it; with it, it is divided by what a normal distribution
+    would give, so that it is 1 under chance. tau is 0 unless phi exceeds (groups - 1) / groups. Raises
+    CheckFailed. Source: Spiegelhalter, Quality and Safety in Health Care 14 (2005) 347-351; tau by
+    DerSimonian and Laird's moments, Controlled Clinical Trials 7 (1986) 177-188.
     """
     chosen(outliers, "outliers", ("winsorise", "trim", "keep"))
     values = numbers(z, "z")
@@ -157,12 +163,21 @@ def over_dispersion(
     else:
         kept = winsorise(values, proportion=proportion) if outliers == "winsorise" else values
     groups = len(kept)
-    phi = float((kept**2).mean())
+    phi = float((kept**2).mean()) / (_normal_mean_square(outliers, proportion) if consistent else 1.0)
     w = 1 / s**2
     excess = groups * phi - (groups - 1)
     scale = w.sum() - (w**2).sum() / w.sum()
     tau2 = excess / scale if excess > 0 and scale > 0 else 0.0
     return OverDispersion(phi, float(np.sqrt(tau2)), groups)
+
+
+def _normal_mean_square(outliers: str, proportion: float) -> float:
+    """Mean square of standard normal values after winsorising or trimming."""
+    if outliers == "keep" or proportion == 0:
+        return 1.0
+    a = -stats.norm.ppf(proportion)
+    inside = 1 - 2 * proportion - 2 * a * stats.norm.pdf(a)
+    return float(inside / (1 - 2 * proportion) if outliers == "trim" else inside + 2 * proportion * a**2)
 
 
 # ── false discovery rate ────────────────────────────────────────────────────────────────────────────────
@@ -270,17 +285,25 @@ def z_scores(
 ) -> tuple[np.ndarray, np.ndarray]:
     """z-score of each observed number and the standard error of O/E behind it, on the transformed scale.
 
-    `transformation`: square-root (2 (sqrt(O) - sqrt(E)), which keeps the variance at 1) or none
-    ((O - E) / sqrt(E)). Rows in which nothing was expected get z 0 and a large error. Raises CheckFailed.
-    Source: Spiegelhalter (2005), appendix A.2; square root: Bartlett, Biometrics 3 (1947) 39-52.
+    `transformation`: square-root (2 (sqrt(O) - sqrt(E)), which keeps the variance at 1), none
+    ((O - E) / sqrt(E)), or quantile (the normal quantile of the exact Poisson mid-p, right in both tails even
+    where little is expected; error as for square-root). Rows in which nothing was expected get z 0 and a
+    large error. Raises CheckFailed. Source: Spiegelhalter (2005), appendix A.2; square root: Bartlett,
+    Biometrics 3 (1947) 39-52.
     """
-    chosen(transformation, "transformation", ("square-root", "none"))
+    chosen(transformation, "transformation", ("square-root", "none", "quantile"))
     o, e = together(observed=counts(observed, "observed"), expected=exposures(expected, "expected"))
     safe = np.where(e > 0, e, 1.0)
+    error = 1 / np.sqrt(safe) if transformation == "none" else 1 / (2 * np.sqrt(safe))
     if transformation == "square-root":
-        z, error = 2 * (np.sqrt(o) - np.sqrt(e)), 1 / (2 * np.sqrt(safe))
+        z = 2 * (np.sqrt(o) - np.sqrt(e))
+    elif transformation == "none":
+        z = (o - e) / np.sqrt(safe)
     else:
-        z, error = (o - e) / np.sqrt(safe), 1 / np.sqrt(safe)
+        upper, lower = exact_tests.poisson_tails(o, safe)
+        half = np.exp(exact_tests.poisson_log(o, safe)) / 2
+        low = lower <= upper
+        z = special.ndtri(np.clip(np.where(low, lower, upper) - half, 1e-300, 0.5)) * np.where(low, 1, -1)
     return np.where(e > 0, z, 0.0), np.where(e > 0, error, 1e6)
 
 
@@ -300,12 +323,13 @@ def key_risk_indicator(
     smaller tail. `method`:
     - exact: Poisson; right for rare events, cautious because counts are whole;
     - mid-p: the same counting what was seen by half; near its level on average, not guaranteed;
-    - normal: z on the square-root scale.
-    `dispersion`: none; multiplicative (z / sqrt(phi), phi at least 1); additive (a spread tau between groups
-    is ordinary: z shrinks for normal, and the exact methods use the negative binomial with variance E + tau^2
-    E^2). q is Benjamini and Hochberg's over all groups, or within each value of the column `family`. A group
-    with nothing expected is not tested and has a reason. Raises CheckFailed. Source: central monitoring as
-    Zink, Castelloe et al. in TransCelerate (2014); Spiegelhalter (2005).
+    - normal: the z-score, by the normal quantile of mid-p, then scaled by the over-dispersion.
+    `dispersion`: estimated from the groups themselves, winsorised: none; multiplicative (z / sqrt(phi), phi
+    at least 1); additive (a spread tau between groups is ordinary: z shrinks for normal, and the exact
+    methods use the negative binomial with variance E + tau^2 E^2). q is Benjamini and Hochberg's over all
+    groups, or within each value of the column `family`. A group with nothing expected is not tested and has a
+    reason. Raises CheckFailed. Source: central monitoring as Zink, Castelloe et al. in TransCelerate (2014);
+    Spiegelhalter (2005).
     """
     chosen(method, "method", ("exact", "mid-p", "normal"))
     chosen(dispersion, "dispersion", ("none", "multiplicative", "additive"))
@@ -314,8 +338,8 @@ def key_risk_indicator(
             raise CheckFailed(f"groups.{name}: column is missing")
     o, e = counts(groups["observed"], "groups.observed"), exposures(groups["expected"], "groups.expected")
     known = e > 0
-    z, errors = z_scores(o, e)
-    found = over_dispersion(z[known], errors[known], outliers=outliers)
+    z, errors = z_scores(o, e, transformation="quantile")
+    found = over_dispersion(z[known], errors[known], outliers=outliers, consistent=True)
     tau = _between_groups(o[known], e[known], outliers) if dispersion == "additive" else 0.0
     if dispersion == "multiplicative":
         z = z / np.sqrt(max(found.phi, 1.0))
@@ -328,6 +352,8 @@ def key_risk_indicator(
         p = _two_tails(o, e, max(found.phi - 1, 0.0) / np.where(known, e, 1.0), method == "mid-p")
     else:
         p = _two_tails(o, e, np.full(len(o), tau**2), method == "mid-p")
+    if tau > 0 or (dispersion == "multiplicative" and found.phi > 1):
+        p = _as_estimated(p, int(known.sum()), outliers)
     p = np.where(known, p, np.nan)
     q = _q_values(p, groups[family].to_numpy() if family else np.zeros(len(p)))
     lower, upper, _ = intervals.poisson(o, level=level, method="garwood")
@@ -365,6 +391,12 @@ def flags(
     return reasons(len(q), (high, "high"), (low, "low")).alias("flag")
 
 
+def _as_estimated(p: np.ndarray, groups: int, outliers: str) -> np.ndarray:
+    """The same z as Student's t: the over-dispersion was estimated from the inner groups only."""
+    freedom = max(groups * (1.0 if outliers == "keep" else 0.8) - 1, 1.0)
+    return 2 * special.stdtr(freedom, special.ndtri(np.clip(p / 2, 1e-300, 0.5)))
+
+
 def _q_values(p: np.ndarray, families: np.ndarray) -> np.ndarray:
     q = np.full(len(p), np.nan)
     tested = np.isfinite(p)
@@ -397,23 +429,28 @@ def _two_tails(o: np.ndarray, e: np.ndarray, spread: np.ndarray, mid_p: bool) ->
 
 
 def _between_groups(o: np.ndarray, e: np.ndarray, outliers: str) -> float:
-    """Standard deviation of the true ratios between groups, by the moments of winsorised Pearson residuals.
+    """Standard deviation of the true ratios between groups: with it, the residuals have mean square 1.
 
-    The residuals' weights for drawing in are those of chance; at one event expected or fewer they still have
-    the right mean square, which a square-root scale has not.
+    Each residual is divided by its own standard deviation, by chance and between groups, before the outermost
+    are drawn in; what that takes away from normal values is given back. Groups are compared with what is
+    common to them, which costs one degree of freedom. Source: Paule and Mandel, Journal of Research of the
+    National Bureau of Standards 87 (1982) 377-385, made robust by winsorising.
     """
-    if len(o) < 3:
+    groups, total = len(o), e.sum()
+    if groups < 3 or o.sum() == 0:
         return 0.0
-    # The common ratio is estimated, so the groups are compared with each other and not with their total.
-    common = o.sum() / e.sum() if e.sum() > 0 else 0.0
-    if common == 0:
+    mean = e * (o.sum() / total)
+
+    def excess(tau: float) -> float:
+        residual = (o - mean) / np.sqrt(mean + (tau * mean) ** 2)
+        if outliers != "keep":
+            residual = winsorise(residual) if outliers == "winsorise" else trim(residual)
+        square = (residual**2).mean() / _normal_mean_square(outliers, 0.1)
+        return float(square * groups / (groups - 1) - 1)
+
+    if excess(0.0) <= 0:
         return 0.0
-    mean = e * common
-    residual = (o - mean) / np.sqrt(mean)
-    if outliers != "keep":
-        residual = (winsorise if outliers == "winsorise" else lambda z: z)(residual)
-    excess = (residual**2).sum() - (len(o) - 1)
-    return float(np.sqrt(max(excess, 0.0) / mean.sum()))
+    return float(optimize.brentq(excess, 0.0, 1e3, xtol=1e-6)) if excess(1e3) < 0 else 1e3
 
 
 def binomial_indicator(

@@ -12,14 +12,14 @@ import polars as pl
 from scipy import optimize, special
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics import cards, case_mix, exact_tests, intervals
+from warehouse.metrics import cards, case_mix, exact_tests, intervals, maxsprt
 from warehouse.metrics.cards import CASE_MIX, MetricCard
 from warehouse.metrics.case_mix import CaseMixModel
 from warehouse.metrics.frames import CELL, INSTANT, result
 from warehouse.metrics.reporting import reporting
 from warehouse.metrics.risk_indicators import key_risk_indicator
-from warehouse.metrics.surveillance import LOOK, PoissonPlan, take_look
-from warehouse.metrics.values import column, exposures, share
+from warehouse.metrics.surveillance import LOOK, PoissonPlan
+from warehouse.metrics.values import column, exposures, reasons, share
 
 SCOPES = {
     "clinic": "clinic_id",
@@ -75,7 +75,7 @@ class Safety:
     model: CaseMixModel | None
 
 
-def safety(
+def safety_metrics(
     sessions: pl.DataFrame, last_looks: pl.DataFrame, *, start: dt.datetime, as_of: dt.datetime
 ) -> Safety:
     """RESULT rows of every safety card for the year [start, as_of).
@@ -141,18 +141,14 @@ def adverse_event_ratio(
 ) -> pl.DataFrame:
     """Observed over expected of each group of one scope, RESULT. `sessions`: as `with_expected` gives them.
 
-    p is exact Poisson's, which is cautious here: counts are whole, and the variance of sums of proportions is
-    a little smaller than Poisson's. q is over the groups of the scope. Sessions whose group is unknown are a
-    group of their own, `unknown`: they are not left out. Source: see the card.
+    p counts what was seen by half (mid-p): exact Poisson's would be far below its level here, as counts are
+    whole and the model was fitted to the same sessions. q is over the groups of the scope. Sessions whose
+    group is unknown are a group of their own, `unknown`: they are not left out. Source: see the card.
     """
     card = cards.ADVERSE_EVENT_RATIO
     expected = "expected_crude" if scope == "skin_type" else "expected"
-    groups = (
-        sessions.group_by(pl.col(SCOPES[scope]).alias("scope_id"))
-        .agg(observed=pl.col("adverse").sum(), expected=pl.col(expected).sum())
-        .sort("scope_id")
-    )
-    found = key_risk_indicator(groups, method="exact", thresholds=card.thresholds, level=card.level)
+    groups = _by_group(sessions, SCOPES[scope], expected)
+    found = key_risk_indicator(groups, method="mid-p", thresholds=card.thresholds, level=card.level)
     return _rows(
         card,
         found.with_columns(
@@ -162,6 +158,24 @@ def adverse_event_ratio(
         scope,
         start,
         as_of,
+    )
+
+
+def _by_group(sessions: pl.DataFrame, group: str, expected: str) -> pl.DataFrame:
+    """`scope_id`, `observed` and `expected` of each group, by name.
+
+    Summed row by row, so that the same sessions give the same bits whatever the threads.
+    """
+    names = sessions[group].unique().sort()
+    code = sessions[group].cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
+    size = len(names)
+    return pl.DataFrame(
+        {
+            "scope_id": names,
+            "observed": np.bincount(code, sessions["adverse"].to_numpy(), size).astype(np.int64),
+            "expected": np.bincount(code, sessions[expected].to_numpy(), size),
+        },
+        schema={"scope_id": pl.String(), "observed": pl.Int64(), "expected": pl.Float64()},
     )
 
 
@@ -228,68 +242,87 @@ def watch(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One look a day at every watched lot and firmware: RESULT rows, and the looks that are new (WATCH).
 
-    A group is watched by the sessions in the year; where these become fewer (an old firmware), or the horizon
-    is reached, no further look is taken and the last one stands.
+    The rules of surveillance.take_look for all groups at once. A group is watched by the sessions in the
+    year; where these become fewer (an old firmware), or the horizon is reached, no further look is taken and
+    the last one stands. alpha_spent and detectable_ratio are interpolated between sixty exact values.
     """
     card = cards.ADVERSE_EVENT_SURVEILLANCE
-    before = {
-        (row["scope"], row["scope_id"]): row
-        for row in last_looks.iter_rows(named=True)
-        if (row["metric_id"], row["metric_version"]) == (card.id, card.version)
-    }
-    rows, new = [], []
-    for scope in WATCHED:
-        groups = (
-            sessions.filter(pl.col(scope) != "unknown")
-            .group_by(pl.col(scope).alias("scope_id"))
-            .agg(events=pl.col("adverse").sum(), expected=pl.col("expected").sum())
-            .sort("scope_id")
-        )
-        for group in groups.iter_rows(named=True):
-            last = before.get((scope, group["scope_id"]))
-            look, taken = _look(last, as_of, group["events"], group["expected"])
-            rows.append({"scope": scope, "scope_id": group["scope_id"], **look})
-            if taken:
-                new.append(
-                    {"metric_id": card.id, "metric_version": card.version, "scope": scope, **look}
-                    | {"scope_id": group["scope_id"]}
-                )
-    seen = pl.DataFrame(rows, schema={"scope": pl.String(), "scope_id": pl.String(), **LOOK})
-    return _watched(card, seen, start, as_of), pl.DataFrame(new, schema=WATCH)
+    groups = pl.concat(
+        [
+            _by_group(sessions.filter(pl.col(scope) != "unknown"), scope, "expected").select(
+                pl.lit(scope).alias("scope"), "scope_id", pl.col("observed").alias("events"), "expected"
+            )
+            for scope in WATCHED
+        ]
+    )
+    before = last_looks.filter(
+        (pl.col("metric_id") == card.id) & (pl.col("metric_version") == card.version)
+    ).select("scope", "scope_id", *LOOK)
+    joined = groups.join(
+        before, on=["scope", "scope_id"], how="left", suffix="_before", maintain_order="left"
+    )
+    stands = (
+        (pl.col("as_of").dt.date() >= as_of.astimezone(dt.UTC).date())
+        | (pl.col("expected") <= pl.col("expected_before"))
+        | (pl.col("expected_before") >= PLAN.horizon)
+    ).fill_null(False)
+    kept = joined.filter(stands).select(
+        "scope",
+        "scope_id",
+        *(pl.col(f"{name}_before" if name in ("events", "expected") else name).alias(name) for name in LOOK),
+    )
+    new = _looks_now(joined.filter(~stands), as_of)
+    seen = pl.concat([kept, new]).select("scope", "scope_id", *(pl.col(n).cast(t) for n, t in LOOK.items()))
+    identified = new.with_columns(metric_id=pl.lit(card.id), metric_version=pl.lit(card.version)).select(
+        pl.col(name).cast(dtype) for name, dtype in WATCH.items()
+    )
+    return _watched(card, seen.sort("scope", "scope_id"), start, as_of), identified
 
 
-def _look(
-    last: dict[str, object] | None, as_of: dt.datetime, events: int, expected: float
-) -> tuple[dict[str, object], bool]:
-    history = pl.DataFrame([last] if last else [], schema=LOOK) if last else pl.DataFrame(schema=LOOK)
-    if last and _day(last["as_of"]) == as_of.date():
-        return history.row(-1, named=True), False
-    after = take_look(history, PLAN, as_of=as_of, events=events, expected=expected)
-    return after.row(-1, named=True), after.height > history.height
-
-
-def _day(moment: object) -> dt.date:
-    assert isinstance(moment, dt.datetime)
-    return moment.astimezone(dt.UTC).date()
+def _looks_now(groups: pl.DataFrame, as_of: dt.datetime) -> pl.DataFrame:
+    """A look at each group; `look` and `signal` are those of the last one, null where there was none."""
+    critical = PLAN.critical_value.critical_value
+    assert critical is not None
+    events, expected = groups["events"].to_numpy(), groups["expected"].to_numpy().astype(float)
+    statistic = column("statistic", maxsprt.poisson_llr(events, expected))
+    within = (expected > 0) & (expected <= PLAN.horizon) & (events >= PLAN.minimum_events)
+    crossed = pl.Series(within & (statistic.fill_null(0.0).to_numpy() >= critical))
+    spent, _ = _by_expected()
+    return groups.with_columns(
+        look=pl.col("look").fill_null(0) + 1,
+        as_of=pl.lit(as_of, dtype=INSTANT),
+        relative_risk=column("relative_risk", events / np.where(expected > 0, expected, np.nan)),
+        statistic=statistic,
+        critical_value=pl.lit(critical),
+        alpha_spent=pl.Series(np.interp(expected, *spent)),
+        signal=pl.col("signal").fill_null(False) | crossed,
+        reason=reasons(
+            len(expected),
+            (expected > PLAN.horizon, "beyond the horizon: this surveillance has ended"),
+            (expected <= 0, "nothing expected yet"),
+        ),
+    ).select("scope", "scope_id", *LOOK)
 
 
 def _watched(card: MetricCard, seen: pl.DataFrame, start: dt.datetime, as_of: dt.datetime) -> pl.DataFrame:
     lower, upper = intervals.garwood(seen["events"], level=card.level)
+    expected = seen["expected"].to_numpy()
+    _, (points, ratios) = _by_expected()
+    at = np.log(np.clip(expected, points[0], PLAN.horizon))
+    detectable = np.where(
+        expected >= points[0], np.exp(np.interp(at, np.log(points), np.log(ratios))), np.nan
+    )
     over = pl.when(pl.col("expected") > 0).then(pl.col("expected"))
     found = seen.with_columns(
         observed=pl.col("events"),
         value=pl.col("relative_risk"),
-        lower=lower / seen["expected"],
-        upper=upper / seen["expected"],
+        lower=lower / over,
+        upper=upper / over,
         threshold=pl.col("critical_value"),
-        detectable_ratio=pl.Series(
-            [_detectable(expected) for expected in seen["expected"]], dtype=pl.Float64
-        ),
+        detectable_ratio=column("detectable_ratio", detectable),
         flag=pl.when("signal").then(pl.lit("high")),
         method=pl.lit("poisson-maxsprt"),
         reason=pl.when(over.is_null()).then(pl.lit("nothing expected")),
-    ).with_columns(
-        pl.when(over.is_not_null()).then(pl.col(name)).alias(name) for name in ("value", "lower", "upper")
     )
     wanted = ["observed", "expected", "value", "lower", "upper", "statistic", "threshold", "detectable_ratio"]
     parts = [
@@ -305,17 +338,19 @@ def _watched(card: MetricCard, seen: pl.DataFrame, start: dt.datetime, as_of: dt
     return pl.concat(parts)
 
 
-def _detectable(expected: float) -> float | None:
-    """The smallest ratio found with 80 % power if the surveillance ended at this expected number.
-
-    Rounded to two digits, so that few plans are computed.
+@lru_cache(maxsize=1)
+def _by_expected() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """By expected number up to the horizon: alpha spent, and the smallest ratio found with 80 % power by
+    then.
     """
-    return _detectable_by(min(float(f"{expected:.2g}"), PLAN.horizon)) if expected > 0 else None
-
-
-@lru_cache(maxsize=4096)
-def _detectable_by(end: float) -> float | None:
-    return PLAN.ending_at(end)
+    points = np.geomspace(0.02, PLAN.horizon, 60)
+    spent = np.array([0.0, *(PLAN.alpha_spent(point) for point in points)])
+    found = [(point, PLAN.ending_at(point)) for point in points]
+    known = [(point, ratio) for point, ratio in found if ratio is not None]
+    return (np.array([0.0, *points]), spent), (
+        np.array([p for p, _ in known]),
+        np.array([r for _, r in known]),
+    )
 
 
 # ── reporting ───────────────────────────────────────────────────────────────────────────────────────────
