@@ -32,6 +32,7 @@ from flows.settings import Settings
 from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
 from warehouse import landing, store
 from warehouse.log import Partition, claim
+from warehouse.tombstones import Key, Tombstones
 
 log = structlog.get_logger("landing")
 
@@ -73,6 +74,8 @@ class Lander:
         self._clock = clock
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self.meter = Meter(clock)
+        key_file = settings.privacy_key
+        self._tombstones = Tombstones(Key.of(key_file) if key_file.exists() else None)
         self._ahead: Prefetch | None = None
         self._numbers = itertools.count()
         self._run = uuid.uuid4().hex[:12]
@@ -156,6 +159,7 @@ class Lander:
             worker=self._worker,
             started_at=found.started_at,
             landed_at=self._clock(),
+            tombstones=self._tombstones,
         )
         seconds = time.monotonic() - begun
         self.meter.landed(report, seconds=seconds, retries=retrying.statistics["attempt_number"] - 1)

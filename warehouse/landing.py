@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from producers.contracts import CODEC_VERSION, Retryable
+from producers.contracts import CODEC_VERSION, Retryable, WarehouseConflict
 from warehouse.decoding import REFUSED, Decoded, arrow_table, origin
+from warehouse.erased import without_erased
 from warehouse.log import Batch, Partition, progress
 from warehouse.store import Connection, Location, rows, statement, transaction
+from warehouse.tombstones import Tombstones
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def land(
     worker: str,
     started_at: dt.datetime,
     landed_at: dt.datetime,
+    tombstones: Tombstones | None = None,
 ) -> Landed:
     """Land one batch exactly once. The order, of which the caller does 1, 2 (`decode_batch`) and 5:
 
@@ -64,12 +67,16 @@ def land(
     4. commit, and read the progress back before believing it;
     5. mirror the offsets to Kafka, for lag tools only.
 
+    `tombstones` name who was erased: their events are booked as refused, and nothing of them is kept.
     Raises ProgressLost, or WarehouseConflict when the same call may work again; nothing was stored then.
     """
     batch = decoded.batch
+    tombstones = tombstones or Tombstones(None)
+    decoded = without_erased(decoded, tombstones)
     bind = {"batch_id": batch_id, "landed_at": landed_at}
     with laid_out(connection, decoded):
         with transaction(connection, location):
+            refuse_stale(connection, tombstones)
             conflicts = store_accepted(connection, decoded, batch_id=batch_id, landed_at=landed_at)
             refused = [*decoded.refused, *conflicts]
             connection.register("refused", arrow_table(refused, REFUSED))
@@ -99,6 +106,14 @@ def laid_out(connection: Connection, decoded: Decoded) -> Iterator[None]:
         for name in ("incoming", "frames", "parts", "refused"):
             connection.unregister(name)
         connection.execute(statement("landing/forget"))
+
+
+def refuse_stale(connection: Connection, tombstones: Tombstones) -> None:
+    """Within the landing transaction: raise WarehouseConflict where more persons were erased meanwhile."""
+    known = tombstones.digests
+    tombstones.refresh(connection)
+    if tombstones.digests != known:
+        raise WarehouseConflict("somebody was erased while this batch was decoded")
 
 
 def store_accepted(

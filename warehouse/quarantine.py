@@ -18,9 +18,11 @@ import pyarrow as pa
 
 from producers.contracts import CheckFailed, WarehouseConflict
 from warehouse.decoding import REFUSED, decode_batch
-from warehouse.landing import laid_out, store_accepted
+from warehouse.erased import without_erased
+from warehouse.landing import laid_out, refuse_stale, store_accepted
 from warehouse.log import Batch, Partition, Records, Slice
 from warehouse.store import Connection, Location, rows, statement, transaction
+from warehouse.tombstones import Tombstones
 
 REPLAY_AT_ONCE = 50_000
 
@@ -76,14 +78,18 @@ def replay(
     batch_id: str,
     by: str,
     at: dt.datetime,
+    tombstones: Tombstones | None = None,
 ) -> Replayed:
     """Land these events after all, as far as today's rules accept them.
 
-    Raises WarehouseConflict when somebody else resolved one of them meanwhile; nothing was stored then.
+    Raises WarehouseConflict when somebody else resolved one of them, or somebody was erased, meanwhile;
+    nothing was stored then.
     """
     batch = _batch(events)
-    decoded = decode_batch(batch)
+    tombstones = tombstones or Tombstones(None)
+    decoded = without_erased(decode_batch(batch), tombstones)
     with laid_out(connection, decoded), transaction(connection, location):
+        refuse_stale(connection, tombstones)
         refused = [
             *decoded.refused,
             *store_accepted(connection, decoded, batch_id=batch_id, landed_at=at),

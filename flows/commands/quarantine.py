@@ -108,8 +108,12 @@ def replay(
     """Land waiting events after all, as far as today's rules accept them. Doing it again changes nothing."""
     from flows.clock import utc_now
     from warehouse import quarantine
+    from warehouse.tombstones import Key, Tombstones
 
+    key_file = settings_of(home).privacy_key
+    tombstones = Tombstones(Key.of(key_file) if key_file.exists() else None)
     with _opened(home, read_only=False) as (connection, location):
+        tombstones.refresh(connection)
         chosen = _choice(place=place, rule=rule, topic=topic, since=since, limit=limit)
         events = quarantine.choose(connection, chosen)
         done = quarantine.replay(
@@ -119,6 +123,7 @@ def replay(
             batch_id=f"replay-{uuid.uuid4().hex[:12]}",
             by=getpass.getuser(),
             at=utc_now(),
+            tombstones=tombstones,
         )
     if json_:
         print(json.dumps(vars(done), indent=2))
