@@ -9,24 +9,22 @@ import heapq
 import itertools
 import math
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
 from producers.contracts.events import SESSIONS, TELEMETRY, DeviceCalibrated, EventVoided, SessionCompleted
+from producers.simulator.diary import Booking, Diary, Slot
 from producers.simulator.items import Item, instant, item
 from producers.simulator.outcomes import Treated, afterwards, outcomes
-from producers.simulator.patients import Patient, misses, new_patient, next_visit, rebooked
+from producers.simulator.parameters import Parameters
+from producers.simulator.patients import new_patient, next_visit
 from producers.simulator.telemetry import Needling, Pen, device_day
 from producers.simulator.upkeep import Upkeep
 from producers.simulator.visits import Visit, deferred, is_aborted, is_deferred
 from producers.simulator.visits import treated as stated
 from producers.simulator.world import Clinic, Operator, World, rng_for
 
-SLOT_SECONDS = 3600
-"""A room is booked by the hour; a session takes 30-60 min [S]."""
 _MINUTE = 60
 
 
@@ -40,12 +38,6 @@ def clinic_items(
     return _ClinicDays(world, clinic, telemetry_from, frames_after).items()
 
 
-@dataclass(frozen=True)
-class _Slot:
-    second: int
-    room: int
-
-
 class _ClinicDays:
     def __init__(self, world: World, clinic: Clinic, telemetry_from: int, frames_after: int) -> None:
         self._world = world
@@ -53,14 +45,13 @@ class _ClinicDays:
         self._clinic = clinic
         self._telemetry_from = telemetry_from
         self._frames_after = frames_after
-        self._booked: defaultdict[dt.date, list[Patient]] = defaultdict(list)
         self._future: list[Item] = []
         self._pens = [Pen(device, int(world.start.timestamp())) for device in clinic.devices]
         self._upkeep = Upkeep(world, clinic)
         self._calibration_due: dict[str, dt.date] = {}
         self._calibrations = itertools.count(1)
         self._patients = itertools.count(1)
-        self._sessions = itertools.count(1)
+        self._diary = Diary(clinic, len(clinic.devices), world.parameters, self._later)
 
     def items(self) -> Iterator[Item]:
         """See `clinic_items`."""
@@ -94,64 +85,40 @@ class _ClinicDays:
         self._all_later(self._upkeep.items(day, hours))
         needlings: list[list[Needling]] = [[] for _ in self._pens]
         staff = rng.sample(self._clinic.operators, len(self._pens))
-        for slot, patient in self._appointments(day, hours, rng):
-            needling = self._treat(day, slot, patient, staff, rng)
+        for slot, booking in self._diary.arrivals(day, rng):
+            needling = self._treat(day, slot, booking, staff, rng)
             if needling is not None:
                 needlings[slot.room].append(needling)
+        self._take_calls(day, hours, rng)
         return self._frames(day, hours, needlings)
 
-    # ── who comes ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _appointments(
-        self, day: dt.date, hours: tuple[int, int], rng: random.Random
-    ) -> list[tuple[_Slot, Patient]]:
-        present = [patient for patient in self._booked.pop(day, []) if self._shows_up(patient, day, rng)]
+    def _take_calls(self, day: dt.date, hours: tuple[int, int], rng: random.Random) -> None:
+        """New patients book their first visit."""
         for _ in range(_poisson(self._clinic.new_patients_per_open_day, rng)):
-            present.append(new_patient(self._clinic, next(self._patients), rng, self._parameters))
-        slots = [
-            _Slot(second, room)
-            for second in range(hours[0], hours[1] - SLOT_SECONDS + 1, SLOT_SECONDS)
-            for room in range(len(self._pens))
-        ]
-        for patient in present[len(slots) :]:  # no room left: first thing next working day
-            self._book(patient, day + dt.timedelta(days=1))
-        present = present[: len(slots)]
-        chosen = sorted(rng.sample(range(len(slots)), len(present)))
-        return [(slots[index], patient) for index, patient in zip(chosen, present, strict=True)]
-
-    def _shows_up(self, patient: Patient, day: dt.date, rng: random.Random) -> bool:
-        if not misses(patient, rng, self._parameters):
-            return True
-        instead = rebooked(day, rng, self._parameters)
-        if instead is not None:
-            self._book(patient, instead)
-        return False
-
-    def _book(self, patient: Patient, wish: dt.date) -> dt.date:
-        day = self._clinic.next_open(wish)
-        self._booked[day].append(patient)
-        return day
+            patient = new_patient(self._clinic, next(self._patients), rng, self._parameters)
+            wish = day + dt.timedelta(days=rng.randint(*map(int, self._parameters.first_visit_days)))
+            self._diary.book(patient, wish, rng.randrange(*hours), rng)
 
     # ── a session ───────────────────────────────────────────────────────────────────────────────────────
 
     def _treat(
         self,
         day: dt.date,
-        slot: _Slot,
-        patient: Patient,
+        slot: Slot,
+        booking: Booking,
         staff: list[Operator],
         rng: random.Random,
     ) -> Needling | None:
         """One visit; None where screening sent the patient home."""
         parameters, operator, pen = self._parameters, staff[slot.room], self._pens[slot.room]
+        patient, number = booking.patient, booking.number
         started = slot.second + int(rng.uniform(*parameters.numbing_minutes) * _MINUTE)
         ended = started + int(rng.uniform(*parameters.needling_minutes) * _MINUTE)
         completed = ended + int(rng.uniform(*parameters.soothing_minutes) * _MINUTE)
-        number = next(self._sessions)
         protocol = patient.protocol.published
         phase = patient.phase
         data = SessionCompleted(
-            session_id=f"s-{self._clinic.clinic_id}-{number}",
+            session_id=booking.session_id,
             patient_key=patient.key,
             operator_id=operator.operator_id,
             device_id=pen.device.device_id,
@@ -176,18 +143,18 @@ class _ClinicDays:
         own = rng_for(self._world.seed, "visit", self._clinic.number, number)
         if is_deferred(own, parameters):
             self._all_later(deferred(visit, own))
-            self._book(patient, day + dt.timedelta(days=own.randint(*map(int, parameters.deferred_days))))
+            self._diary.book(patient, _later_on(day, own, parameters), slot.second + 10 * _MINUTE, own)
             return None
         aborted = is_aborted(own, parameters)
         self._all_later(stated(visit, own, parameters, aborted=aborted))
         needling = Needling(data.session_id, started, ended, data.depth_mm, data.stroke_rate_per_min)
         if aborted:
-            self._book(patient, day + dt.timedelta(days=own.randint(*map(int, parameters.deferred_days))))
+            self._diary.book(patient, _later_on(day, own, parameters), completed, own)
             return needling
         self._state(data, completed, rng)
         patient.sessions += 1
         wish = next_visit(patient, day, rng, parameters)
-        next_day = None if wish is None else self._book(patient, wish)
+        next_day = None if wish is None else self._diary.book(patient, wish, completed + 5 * _MINUTE, rng)
         treated = Treated(
             clinic=self._clinic,
             operator=operator,
@@ -268,6 +235,10 @@ class _ClinicDays:
             )
             for index, pen in enumerate(self._pens)
         ]
+
+
+def _later_on(day: dt.date, rng: random.Random, parameters: Parameters) -> dt.date:
+    return day + dt.timedelta(days=rng.randint(*map(int, parameters.deferred_days)))
 
 
 def _poisson(mean: float, rng: random.Random) -> int:

@@ -11,7 +11,7 @@ from producers.contracts import SettingsError
 from producers.simulator.items import Place
 
 STATE_FILE = "simulator.json"
-STREAM_VERSION = 2
+STREAM_VERSION = 3
 """Raised whenever the same scenario makes other events than before; an older home cannot go on then."""
 
 

@@ -21,7 +21,10 @@ class Parameters:
     no_show_otherwise: float = 0.15  # per appointment; dermatology reports 15-25 % [L]
     prepaid: float = 0.5  # share of patients who paid for the series at once [A]
     rebooks_after_no_show: float = 0.75  # share [A]
-    rebooking_days: Pair = (3, 14)  # after the missed appointment [A]
+    rebooking_days: Pair = (3, 14)  # after the missed or cancelled appointment [A]
+    cancelled: float = 0.04  # per appointment, with notice [A]
+    rebooks_after_cancelling: float = 0.9  # share [A]
+    first_visit_days: Pair = (1, 10)  # from a new patient's call to the visit [A]
 
     # ── patients ────────────────────────────────────────────────────────────────────────────────────────
     skin_type_shares: tuple[float, ...] = (0.12, 0.23, 0.48, 0.10, 0.05, 0.02)

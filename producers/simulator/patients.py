@@ -69,14 +69,6 @@ def misses(patient: Patient, rng: random.Random, parameters: Parameters) -> bool
     return rng.random() < share
 
 
-def rebooked(day: dt.date, rng: random.Random, parameters: Parameters) -> dt.date | None:
-    """When a patient who stayed away comes instead; None when never."""
-    if rng.random() >= parameters.rebooks_after_no_show:
-        return None
-    low, high = parameters.rebooking_days
-    return day + dt.timedelta(days=rng.randint(int(low), int(high)))
-
-
 def next_visit(patient: Patient, day: dt.date, rng: random.Random, parameters: Parameters) -> dt.date | None:
     """When a patient just treated wants to come next; None when never. `sessions` counts today's."""
     if patient.phase == "series":
