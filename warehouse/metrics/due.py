@@ -134,25 +134,27 @@ def maintenance_demand(
     lag = (open_now["days"] // 7).cast(pl.Int64)
     waits = open_now.select(by).with_columns(_lag=lag) if by else pl.DataFrame({"_lag": lag})
     keys = opened.select(by).unique().sort(by) if by else pl.DataFrame(height=1)
-    counted = waits.group_by(*by, "_lag").len()
-    rows = []
-    for key in keys.iter_rows(named=True):
-        mine = counted.filter(pl.col(name) == value for name, value in key.items()) if by else counted
-        waiting = np.zeros(len(hazard))
-        np.add.at(waiting, mine["_lag"].to_numpy(), mine["len"].to_numpy())
-        for week, (expected, spread) in enumerate(_expected(waiting, hazard, variance, weeks), start=1):
-            half = quantile * np.sqrt(spread)
-            rows.append(
-                {
-                    **key,
-                    "week": week,
-                    "week_start": as_of + dt.timedelta(days=7 * (week - 1)),
-                    "waiting": int(waiting.sum()),
-                    "expected": expected,
-                    "lower": max(0.0, expected - half),
-                    "upper": expected + half,
-                }
-            )
+    numbered = waits.group_by(*by, "_lag").len()
+    if by:
+        numbered = numbered.join(keys.with_row_index("_key"), on=list(by), how="left")
+    waiting = np.zeros((keys.height, len(hazard)))
+    where = numbered["_key"].to_numpy() if by else np.zeros(numbered.height, dtype=np.int64)
+    np.add.at(waiting, (where, numbered["_lag"].to_numpy()), numbered["len"].to_numpy())
+    expected, spread = _expected(waiting, hazard, variance, weeks)
+    half = quantile * np.sqrt(spread)
+    rows = [
+        {
+            **key,
+            "week": week + 1,
+            "week_start": as_of + dt.timedelta(days=7 * week),
+            "waiting": int(waiting[number].sum()),
+            "expected": expected[number, week],
+            "lower": max(0.0, expected[number, week] - half[number, week]),
+            "upper": expected[number, week] + half[number, week],
+        }
+        for number, key in enumerate(keys.iter_rows(named=True) if by else [{}])
+        for week in range(weeks)
+    ]
     schema = {**{name: opened.schema[name] for name in by}, **_DEMAND}
     return pl.DataFrame(rows, schema=schema).with_columns(
         level=pl.lit(level),
@@ -185,26 +187,25 @@ def _weekly_hazards(subjects: pl.DataFrame, weeks: int) -> tuple[np.ndarray, np.
 
 def _expected(
     waiting: np.ndarray, hazard: np.ndarray, variance: np.ndarray, weeks: int
-) -> list[tuple[float, float]]:
-    """Expected returns and variance of each coming week, from how many wait at each lag."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Expected returns and their variance, groups by weeks, from how many of each group wait at each lag."""
     size = len(hazard)
-    found = []
-    free = np.ones(size)  # chance of not having come since, by lag now
     lags = np.arange(size)
+    expected, spread = np.zeros((len(waiting), weeks)), np.zeros((len(waiting), weeks))
+    free = np.ones(size)  # chance of not having come since, by lag now
     for week in range(weeks):
         then = np.minimum(lags + week, size - 1)
         chance = free * hazard[then]
-        expected = float(waiting @ chance)
-        own = float(waiting @ (chance * (1 - chance)))
-        # d expected / d hazard of a lag: those who come at it, less those who would have come before.
-        gradient = np.zeros(size)
-        np.add.at(gradient, then, waiting * free)
+        # By lag now and lag then, what one more chance does: some come at it who would have come later.
+        gradient = np.zeros((size, size))
+        np.add.at(gradient, (lags, then), free)
         for before in range(week):
             earlier = np.minimum(lags + before, size - 1)
-            np.add.at(gradient, earlier, -waiting * chance / np.maximum(1 - hazard[earlier], 1e-9))
-        found.append((expected, own + float(gradient**2 @ variance)))
+            np.add.at(gradient, (lags, earlier), -chance / np.maximum(1 - hazard[earlier], 1e-9))
+        expected[:, week] = waiting @ chance
+        spread[:, week] = waiting @ (chance * (1 - chance)) + (waiting @ gradient) ** 2 @ variance
         free = free * (1 - hazard[then])
-    return found
+    return expected, spread
 
 
 def follow_up_in_window(
