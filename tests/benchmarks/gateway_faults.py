@@ -8,9 +8,11 @@ posted, and in the order of posting for each patient. Prints totals and seed as 
 """
 
 import argparse
+import contextlib
 import http.client
 import json
 import random
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -26,7 +28,10 @@ from producers.publisher import create_topics
 from tests.conftest import Broker
 from tests.gateway.harness import BATCH, GatewayProcess, arrived, body, stated
 
-BATCH_EVENTS = 50
+LONGEST_PAUSE_SECONDS = 0.1
+"""Between two batches, so that events flow while the gateway takes in, sends and marks."""
+EARLY_KILLS = 0.25
+"""Share of kills soon after the start, before the gateway is connected."""
 DRAIN_SECONDS = 300
 
 
@@ -57,22 +62,29 @@ class Outcome:
 class Sender(threading.Thread):
     """Posts every event in order, each batch again until its answer says that it is on disk."""
 
-    def __init__(self, gateway: GatewayProcess, events: int) -> None:
+    def __init__(self, gateway: GatewayProcess, events: int, batch: int, rng: random.Random) -> None:
         super().__init__(name="sender", daemon=True)
         self._gateway = gateway
         self._events = events
+        self._batch = batch
+        self._rng = rng
+        self.allowed = events
+        """How many it may have posted: the events are to last for all the kills."""
         self.acknowledged: set[str] = set()
         self.cut = 0
         self.error: str | None = None
 
     def run(self) -> None:
-        for first in range(0, self._events, BATCH_EVENTS):
-            batch = [stated(number) for number in range(first, min(first + BATCH_EVENTS, self._events))]
+        for first in range(0, self._events, self._batch):
+            while first > self.allowed:
+                time.sleep(0.005)
+            batch = [stated(number) for number in range(first, min(first + self._batch, self._events))]
             while not self._post(body(*batch) if len(batch) > 1 else b"[" + body(*batch) + b"]"):
                 time.sleep(0.02)
             if self.error:
                 return
             self.acknowledged.update(event["id"] for event in batch)
+            time.sleep(self._rng.uniform(0, LONGEST_PAUSE_SECONDS))
 
     def _post(self, content: bytes) -> bool:
         try:
@@ -105,7 +117,7 @@ def run(
     gateway = GatewayProcess(folder / "gateway", settings)
     gateway.prepare()
     gateway.start()
-    sender = Sender(gateway, events)
+    sender = Sender(gateway, events, max(1, min(50, events // (10 * kills))), random.Random(seed + 1))
     sender.start()
     try:
         _disturb(rng, gateway, broker, sender, outcome, kills, broker_restarts, say)
@@ -131,13 +143,15 @@ def _disturb(
     broker_restarts: int,
     say: Callable[[str], None],
 ) -> None:
-    """Kill the gateway each time another share of the events is in, or while it is still starting."""
+    """Kill the gateway while it starts, takes in and sends, and restart the broker in between."""
     restart_at = {kills * (n + 1) // (broker_restarts + 1) for n in range(broker_restarts)}
     for kill in range(kills):
-        goal = outcome.events * (kill + rng.random()) / (kills + 1)
-        while len(sender.acknowledged) < goal and sender.is_alive():
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.15))  # anywhere within a request, a page, a mark
+        sender.allowed = outcome.events * (kill + 1) // (kills + 1)
+        if rng.random() < EARLY_KILLS:
+            time.sleep(rng.uniform(0, 0.3))
+        else:
+            _until_it_sends(gateway)
+            time.sleep(rng.uniform(0, 0.3))  # anywhere within a request, a page, a mark
         gateway.kill()
         outcome.kills += 1
         if kill in restart_at:
@@ -150,6 +164,19 @@ def _disturb(
             gateway.start()
         if (kill + 1) % 10 == 0:
             say(f"{kill + 1} kills, {len(sender.acknowledged)} acknowledged")
+    sender.allowed = outcome.events
+
+
+def _until_it_sends(gateway: GatewayProcess) -> None:
+    """Wait until this life of the gateway has marked events as sent; not for ever, there may be none left."""
+    with contextlib.closing(sqlite3.connect(gateway.home / "outbox.sqlite")) as outbox:
+        before, deadline = _sent(outbox), time.monotonic() + 20
+        while _sent(outbox) == before and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+
+def _sent(outbox: sqlite3.Connection) -> int:
+    return int(outbox.execute("SELECT sent FROM tally").fetchone()[0])
 
 
 def _drain(gateway: GatewayProcess) -> None:

@@ -22,7 +22,10 @@ RETENTION = Retention(dt.timedelta(0), dt.timedelta(days=90))
 
 def entries(count: int, mark: str) -> list[Entry]:
     topic = EVENTS["session.completed.v1"].topics[0].name
-    return [Entry(f"/clinics/{mark}", f"{n}", topic, b"k", f"{mark} {n}".encode()) for n in range(count)]
+    return [
+        Entry(f"/clinics/{mark}", f"{n}", topic, b"k", f'{{"source":"{mark}","n":{n}}}'.encode())
+        for n in range(count)
+    ]
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -52,7 +55,7 @@ def test_sent_events_lose_their_content_in_time(bootstrap: str, tmp_path: Path):
         forwarder.stop()
         forwarder.join(20)
         assert not forwarder.alive
-    found = [record.value for record in arrived(bootstrap) if record.value.startswith(b"tidy ")]
+    found = [record.value for record in arrived(bootstrap) if b'"source":"tidy"' in record.value]
     assert found == [entry.value for entry in entries(2_500, "tidy")]
 
 
@@ -76,5 +79,5 @@ def test_a_disk_that_fills_while_sending_repeats_nothing(bootstrap: str, small_d
         until(lambda: outbox.state().depth == 0)
         forwarder.stop()
         forwarder.join(20)
-    found = [record.value for record in arrived(bootstrap) if record.value.startswith(b"full ")]
+    found = [record.value for record in arrived(bootstrap) if b'"source":"full"' in record.value]
     assert found == [entry.value for entry in entries(500, "full")]
