@@ -29,7 +29,7 @@ from flows.event_source import EventSource
 from flows.metering import Meter
 from flows.prefetch import Prefetch
 from flows.settings import Settings
-from producers.contracts import BrokerUnavailable, WarehouseConflict, WarehouseUnavailable
+from producers.contracts import Retryable, WarehouseConflict
 from warehouse import landing, store
 from warehouse.log import Partition, claim
 from warehouse.tombstones import Key, Tombstones
@@ -89,8 +89,8 @@ class Lander:
     ) -> Totals:
         """Land until stopped or until the time is over, and give the totals.
 
-        A broker that is away is waited for. Raises CheckFailed when Kafka no longer holds what we have not
-        landed: nothing may be skipped silently.
+        A broker that is away, a full disk and a locked catalog are waited for. Raises CheckFailed when Kafka
+        no longer holds what we have not landed: nothing may be skipped silently.
         """
         totals = Totals()
         deadline = time.monotonic() + seconds
@@ -102,7 +102,7 @@ class Lander:
             except landing.ProgressLost as lost:
                 log.warning("progress lost", reason=str(lost))
                 self._reset()
-            except (BrokerUnavailable, WarehouseUnavailable) as error:
+            except Retryable as error:
                 log.warning("cannot land now, trying again", reason=str(error))
                 self._reset()
                 stop.wait(1)
