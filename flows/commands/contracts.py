@@ -111,6 +111,17 @@ def check(
         sys.exit(1)
 
 
+@app.command
+def rules(*, json_: AsJson = False) -> None:
+    """Every rule under which an event is refused, and what to do about it."""
+    from producers.contracts.rules import RULES
+
+    if json_:
+        print(json.dumps(RULES, indent=2))
+    else:
+        _table(["rule", "what to do"], [[rule, advice] for rule, advice in RULES.items()])
+
+
 def _find(type_: str) -> "EventClass":
     """The event class of a type, or of an event's name. Raises SettingsError naming near ones."""
     import difflib

@@ -28,6 +28,7 @@ from producers.contracts.events import (
     TelemetryFrame,
 )
 from producers.contracts.examples import example
+from producers.contracts.rules import RULES
 from tests.producers.strategies import NOW, events, good_event_of
 
 pytestmark = pytest.mark.unit
@@ -501,6 +502,13 @@ JSON = st.recursive(
 )
 
 
+def outcome(value: bytes) -> tuple[Event[Any], bytes] | ContractViolation:
+    try:
+        return decode(value, now=NOW)
+    except ContractViolation as violation:
+        return violation
+
+
 @given(events(), st.data())
 @settings(max_examples=400, deadline=None)
 def test_damaged_events(event: Event[Any], data: st.DataObject):
@@ -511,10 +519,12 @@ def test_damaged_events(event: Event[Any], data: st.DataObject):
     value = bytearray(json.dumps(document).encode("utf-8", "surrogatepass"))
     for _ in range(data.draw(st.integers(0, 3))):
         value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        again, canonical = decode(bytes(value), now=NOW)
-    except ContractViolation:
+    found = outcome(bytes(value))
+    if isinstance(found, ContractViolation):
+        assert found.rule in RULES
+        assert found.path.startswith("$")
         return
+    again, canonical = found
     assert decode(canonical, now=NOW) == (again, canonical)
     msgspec.json.decode(canonical, strict=True)
 

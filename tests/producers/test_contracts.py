@@ -34,6 +34,7 @@ from producers.contracts.documents import ASYNCAPI, DIALECT, FOLDER, documents, 
 from producers.contracts.examples import NOW as THEN
 from producers.contracts.examples import example
 from producers.contracts.notes import field_notes
+from producers.contracts.rules import RULES
 from producers.contracts.scales import SCALES
 from tests.producers.strategies import NOW, events, good_event_of
 
@@ -231,6 +232,16 @@ def test_every_scale_has_its_range_and_direction():
 @functools.cache
 def validator(type_: str) -> Any:
     return jsonschema.Draft202012Validator(event_schema(type_))
+
+
+def test_every_rule_has_its_advice():
+    """What the contracts' code raises is what `dermastream contracts rules` explains, and no more."""
+    code = "".join(file.read_text() for file in FOLDER.parent.rglob("*.py") if file.stem != "rules")
+    raised = set(re.findall(r'"([a-z-]+\.[a-z-]+)"', code))
+    assert {rule for rule in RULES if rule not in raised} == set()
+    called = re.findall(r'(?:ContractViolation|RefusedLine)\(\s*(?:line, )?"([^"]+)"', code)
+    assert set(called) <= set(RULES)
+    assert len(set(called)) > 25
 
 
 # ── published documents ─────────────────────────────────────────────────────────────────────────────────

@@ -123,3 +123,11 @@ def test_an_unknown_type_is_answered_with_a_near_one():
     done = contracts("show", "sesion.completed")
     assert done.returncode == 2
     assert b"did you mean session.completed?" in done.stderr
+
+
+def test_every_rule_is_explained():
+    """Whoever is refused can look up what to do."""
+    explained = answer("rules", "--json")
+    assert {row["rule"] for row in REFUSED} <= set(explained)
+    printed = contracts("rules").stdout.decode()
+    assert all(rule in printed for rule in explained)

@@ -133,13 +133,17 @@ NEWEST: dict[str, EventClass] = {event_class.name: event_class for event_class i
 """The newest version of each event, by the event's name."""
 
 
+_OLD = {type_: NEWEST[old.name] for type_, old in EVENTS.items() if NEWEST[old.name] is not old}
+
+
 def lift(event: Event[D]) -> Event[Any]:
     """The same event in the newest version of its type; what its own version could not say is absent."""
-    newest = NEWEST[EVENTS[event.type].name]
-    if newest.type == event.type:
+    newest = _OLD.get(event.type)
+    if newest is None:
         return event
-    known = {name: getattr(event.data, name) for name in event.data.__struct_fields__}
-    lifted: Event[Any] = structs.replace(event, type=newest.type, data=newest.data(**known))
+    lifted: Event[Any] = structs.replace(
+        event, type=newest.type, data=newest.data(**structs.asdict(event.data))
+    )
     return lifted
 
 
