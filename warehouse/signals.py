@@ -1,6 +1,7 @@
 """Signals in the warehouse: what the rules and people do is appended to mart.signal_event, never changed."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,9 @@ import polars as pl
 from producers.contracts.errors import CheckFailed
 from warehouse import store
 from warehouse.metrics import signals as rules
-from warehouse.metrics.cards import SAFETY_CARDS
+from warehouse.metrics import tracing
+from warehouse.metrics.cards import CASE_MIX, SAFETY_CARDS
+from warehouse.metrics.safety import SCOPES
 from warehouse.store import Connection, Location
 
 
@@ -37,6 +40,47 @@ def shown(connection: Connection, signal_id: str) -> tuple[dict[str, Any], list[
         )
     history = store.rows(connection, store.statement("signal/history"), {"signal_id": found[0]["signal_id"]})
     return found[0], history
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What a signal rests on: its sessions in the year before `as_of`, and what those with an event share.
+
+    `sessions`: pseudonymous, one row each (SESSION). `shared`: SHARED, within these sessions.
+    """
+
+    as_of: dt.datetime
+    sessions: pl.DataFrame
+    shared: pl.DataFrame
+
+    def counts(self) -> dict[str, int]:
+        """Distinct things behind the signal."""
+        having = self.sessions.filter(pl.col("events") > 0)
+        patients = having.select("clinic_id", "patient_key").n_unique() if having.height else 0
+        return {
+            "sessions": self.sessions.height,
+            "sessions_with_event": having.height,
+            "events": int(having["events"].sum()),
+            "patients_with_event": patients,
+            **{
+                f"{name}s": self.sessions[name].n_unique()
+                for name in ("clinic_id", "device", "cartridge_lot", "firmware")
+            },
+        }
+
+
+def behind(connection: Connection, signal: dict[str, Any], *, as_of: dt.datetime) -> Behind:
+    """From a signal to the sessions, patients, events, lots and firmware behind it.
+
+    Source of the comparison: warehouse.metrics.tracing.
+    """
+    with store.reading(connection):
+        connection.execute(store.statement("metric/followed"))
+        bound = {"start": as_of - dt.timedelta(days=365), "as_of": as_of}
+        sessions = connection.execute(store.statement("metric/safety_session"), bound).pl().drop("known")
+    mine = tracing.trace(sessions, {SCOPES[signal["scope"]]: signal["scope_id"]})
+    features = [name for name in (*SCOPES.values(), *CASE_MIX) if name != SCOPES[signal["scope"]]]
+    return Behind(as_of, mine, tracing.shared_features(mine, list(dict.fromkeys(features))))
 
 
 def act(

@@ -72,6 +72,40 @@ def show(signal: SignalId, /, *, json_: AsJson = False, home: Home = None) -> No
     _print({**found, "history": history, "due": clocks}, json_, lines)
 
 
+@app.command
+def trace(
+    signal: SignalId,
+    /,
+    *,
+    limit: Annotated[int, Parameter(help="Most rows of what the events share")] = 10,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
+    """What is behind it: sessions, pseudonymous patients, events, lots and firmware, and what the events
+    share.
+    """
+    from flows.clock import utc_now
+    from warehouse import signals
+
+    with _warehouse(home, read_only=True) as (connection, _):
+        found, _ = signals.shown(connection, signal)
+        behind = signals.behind(connection, found, as_of=utc_now())
+    lines = [
+        _line(found),
+        *(f"{count:>8,} {name.replace('_', ' ')}" for name, count in behind.counts().items()),
+    ]
+    lines.append("what sessions with an event share, beside those without:")
+    for row in behind.shared.head(limit).iter_rows(named=True):
+        having = f"{row['sessions_with_event']} of {row['of_with_event']}"
+        others = f"{row['sessions_without_event']} of {row['of_without_event']}"
+        lines.append(f"  {row['feature']} {row['level']}: {having} against {others}, q {row['q']:.2g}")
+    having = behind.sessions.filter(behind.sessions["events"] > 0).to_dicts()
+    shared = behind.shared.to_dicts()
+    _print(
+        {**found, "counts": behind.counts(), "shared": shared, "sessions_with_event": having}, json_, lines
+    )
+
+
 def _act(signal: str, kind: str, by: str, json_: bool, home: Any, **what: Any) -> None:
     from flows.clock import utc_now
     from warehouse import signals

@@ -183,20 +183,20 @@ def first_signals(sessions: pl.DataFrame, scope: str) -> dict[str, float | None]
     plan = safety.PLAN
     critical = plan.critical_value.critical_value
     assert critical is not None
-    found: dict[str, float | None] = {}
-    ordered = sessions.sort("completed_at").with_columns(
-        week=((pl.col("completed_at") - START).dt.total_days() // 7 + 1) * 7
-    )
-    for (name,), group in ordered.group_by(scope, maintain_order=True):
-        looks = group.group_by("week", maintain_order=True).agg(
-            pl.col("adverse").sum(), pl.col("expected").sum()
-        )
-        events, expected = looks["adverse"].cum_sum().to_numpy(), looks["expected"].cum_sum().to_numpy()
+    signalled: dict[str, float | None] = {}
+    begun: dict[str, float] = {}
+    week = ((sessions["completed_at"] - START).dt.total_days() // 7 + 1) * 7
+    for day in sorted(week.unique()):
+        groups = safety.watched_groups(sessions.filter(week <= day), scope)
+        events, expected = groups["events"].to_numpy(), groups["expected"].to_numpy()
         crossed = (maxsprt.poisson_llr(events, expected) >= critical) & (events >= plan.minimum_events)
-        crossed &= expected <= plan.horizon
-        begun = looks["week"][0]
-        found[str(name)] = float(looks["week"][int(crossed.argmax())] - begun + 7) if crossed.any() else None
-    return found
+        crossed &= (expected <= plan.horizon) & (expected > 0)
+        for name, hit in zip(groups["scope_id"], crossed, strict=True):
+            begun.setdefault(name, day)
+            if hit and signalled.get(name) is None:
+                signalled[name] = float(day - begun[name] + 7)
+            signalled.setdefault(name, None)
+    return signalled
 
 
 # ── nothing planted ─────────────────────────────────────────────────────────────────────────────────────
@@ -231,9 +231,7 @@ def null_worlds(rng: np.random.Generator, worlds: int) -> list[Rate]:
     found = [
         rate(f"{s}, any flag in a world", "O/E, q <= 0.05, high only", 0.05, any_flag[s]) for s in any_flag
     ]
-    found += [
-        mean_rate(f"{s}, each group", "O/E, mid-p Poisson p <= 0.05", 0.05, per_test[s]) for s in per_test
-    ]
+    found += [mean_rate(f"{s}, each group", "O/E, mid-p p <= 0.05", 0.05, per_test[s]) for s in per_test]
     found += [
         mean_rate(f"{s}, each", "Poisson MaxSPRT, weekly looks, alpha 0.01", safety.PLAN.alpha, per_watch[s])
         for s in per_watch

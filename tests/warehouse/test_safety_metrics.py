@@ -5,6 +5,7 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from producers.contracts.errors import CheckFailed
 from tests.benchmarks import calibration
@@ -49,6 +50,24 @@ def test_observed_and_expected_sum_to_the_same():
     assert {term.split("=")[0] for term in model.terms} == {"intercept", *CASE_MIX}
 
 
+def test_a_group_is_compared_with_the_others():
+    """Two lots of 100 sessions of one kind, 12 and 4 events: 4 expected, ratio 3, p by the binomial of 16."""
+    world = calibration.world(np.random.default_rng(9)).head(200)
+    same = world.with_columns(
+        *(pl.lit("same").alias(name) for name in CASE_MIX),
+        cartridge_lot=pl.Series(["a"] * 100 + ["b"] * 100),
+        events=pl.Series([1] * 12 + [0] * 88 + [1] * 4 + [0] * 96),
+    )
+    rows = measured(same).filter(
+        pl.col("metric_id") == "adverse_event_ratio", pl.col("scope") == "cartridge_lot"
+    )
+    first = rows.row(0, named=True)
+    assert (first["numerator"], first["expected"], first["value"]) == pytest.approx((12, 4, 3))
+    half = stats.binom.sf(12, 16, 0.5) + stats.binom.pmf(12, 16, 0.5) / 2
+    assert first["p"] == pytest.approx(2 * half)
+    assert rows["value"][1] == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("events", [0, 1])
 def test_no_event_or_all_events(events):
     """Without an event nothing is expected; with one in every session, one each; nobody is flagged, no NaN.
@@ -60,11 +79,12 @@ def test_no_event_or_all_events(events):
 
 
 def test_one_clinic_and_nobody():
-    """A single clinic is as expected by construction; an empty frame has no rows."""
+    """A single clinic has nothing to be compared with; an empty frame has no rows."""
     world = calibration.world(np.random.default_rng(4))
     one = measured(world.filter(pl.col("clinic_id") == "c01"))
     clinic = one.filter(pl.col("metric_id") == "adverse_event_ratio", pl.col("scope") == "clinic")
-    assert clinic["value"].to_list() == pytest.approx([1.0])
+    assert clinic.select("value", "q", "flag").row(0) == (None, None, None)
+    assert clinic["reason"].to_list() == ["only one group: nothing to compare with"]
     assert one.filter(pl.col("metric_id") == "adverse_event_reporting")["reason"].to_list() == [
         "no patients elsewhere with as many sessions"
     ]
@@ -104,11 +124,10 @@ def test_all_lots_at_once_are_looks_one_by_one():
         _, new = module.watch(until, last, start=START, as_of=as_of)
         last = pl.concat([last, new]).sort("look").unique(["scope", "scope_id"], keep="last")
         for scope in module.WATCHED:
-            for (name,), group in until.group_by(scope):
+            for name, events, expected in module.watched_groups(until, scope).drop("scope").iter_rows():
                 before = slow.get((scope, name), no_looks())
                 if before.height and before["as_of"][-1] == as_of:
                     continue
-                events, expected = int(group["adverse"].sum()), float(group["expected"].sum())
                 slow[scope, name] = take_look(
                     before, module.PLAN, as_of=as_of, events=events, expected=expected
                 )

@@ -292,6 +292,11 @@ def test_the_command(warehouse, tmp_path, capsys, monkeypatch):
     found = json.loads(said("signals", "list", "--json"))
     name = found[0]["signal_id"]
     assert name in said("signals", "list")
+    traced = json.loads(said("signals", "trace", name, "--json"))
+    lot = {"sessions": 40, "sessions_with_event": 24, "patients_with_event": 24, "cartridge_lots": 1}
+    assert {key: traced["counts"][key] for key in lot} == lot
+    assert len(traced["sessions_with_event"]) == 24
+    assert "24 sessions with event" in said("signals", "trace", name)
     assert "21 CFR 803.30" in said("signals", "show", name)
     assert "ann" in said("signals", "ack", name, "--by", "ann")
     assert "bob" in said("signals", "assign", name, "--to", "bob", "--by", "ann")

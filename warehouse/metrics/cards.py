@@ -160,13 +160,14 @@ ADVERSE_EVENT_RATIO = MetricCard(
         "person to look; it is not proof of harm."
     ),
     numerator="followed-up sessions with at least one adverse event that is not an expected reaction",
-    denominator="such sessions expected by the case-mix model",
+    denominator="such sessions expected if it were like the other groups, by the case-mix model",
     unit="ratio",
-    interval="garwood",
+    interval="exact-conditional",
     level=0.95,
     better="lower",
-    source="Indirect standardisation: Breslow and Day, volume II (1987), section 2.3; false discovery rate: "
-    "Benjamini and Hochberg (1995)",
+    source="Observed over expected against the other groups, given all events: Breslow and Day, "
+    "volume II (1987), "
+    "section 3.4; false discovery rate: Benjamini and Hochberg (1995)",
     strata=CASE_MIX,
     model=_MODEL,
     thresholds=Thresholds(q_high=0.05, q_low=None, minimum_observed=3),

@@ -12,12 +12,12 @@ import polars as pl
 from scipy import optimize, special
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics import cards, case_mix, exact_tests, intervals, maxsprt
+from warehouse.metrics import cards, case_mix, comparisons, exact_tests, intervals, maxsprt
 from warehouse.metrics.cards import CASE_MIX, MetricCard
 from warehouse.metrics.case_mix import CaseMixModel
 from warehouse.metrics.frames import CELL, INSTANT, result
 from warehouse.metrics.reporting import reporting
-from warehouse.metrics.risk_indicators import key_risk_indicator
+from warehouse.metrics.risk_indicators import Thresholds, benjamini_hochberg, flags
 from warehouse.metrics.surveillance import LOOK, PoissonPlan
 from warehouse.metrics.values import column, exposures, reasons, share
 
@@ -141,24 +141,53 @@ def adverse_event_ratio(
 ) -> pl.DataFrame:
     """Observed over expected of each group of one scope, RESULT. `sessions`: as `with_expected` gives them.
 
-    p counts what was seen by half (mid-p): exact Poisson's would be far below its level here, as counts are
-    whole and the model was fitted to the same sessions. q is over the groups of the scope. Sessions whose
-    group is unknown are a group of their own, `unknown`: they are not left out. Source: see the card.
+    Expected is what the group would have if it were like the scope's other groups with the same case mix: the
+    model's number times the others' observed over expected. So a group of many sessions (a firmware) is not
+    compared with itself, and p allows for the others being a sample too: given all events, the group's are
+    binomial. p counts what was seen by half (mid-p, twice the smaller tail); q is over the groups of the
+    scope. Sessions whose group is unknown are a group of their own, `unknown`: they are not left out. Source:
+    see the card.
     """
     card = cards.ADVERSE_EVENT_RATIO
-    expected = "expected_crude" if scope == "skin_type" else "expected"
-    groups = _by_group(sessions, SCOPES[scope], expected)
-    found = key_risk_indicator(groups, method="mid-p", thresholds=card.thresholds, level=card.level)
-    return _rows(
-        card,
-        found.with_columns(
-            threshold=pl.lit(card.thresholds.q_high if card.thresholds else None),
-            detectable_ratio=detectable_ratio(found["expected"]),
-        ),
-        scope,
-        start,
-        as_of,
+    groups = _by_group(sessions, SCOPES[scope], "expected_crude" if scope == "skin_type" else "expected")
+    o, e = groups["observed"].to_numpy(), groups["expected"].to_numpy()
+    rest, e_rest = o.sum() - o, np.maximum(e.sum() - e, 0.0)
+    alone = len(o) < 2
+    compared = comparisons.rate_ratio(o, e, rest, np.where(alone, 0.0, e_rest), level=card.level)
+    p = _mid_p(o, e, rest, e_rest)
+    q = np.full(len(p), np.nan) if alone else benjamini_hochberg(p)
+    like_others = _like_others(o, e)
+    ratio = np.where((rest == 0) & (o > 0), np.inf, compared["value"].fill_null(np.nan).to_numpy())
+    found = groups.with_columns(
+        compared["value", "lower", "upper", "reason"],
+        expected=pl.Series(like_others),
+        p=column("p", np.full(len(p), np.nan) if alone else p),
+        q=column("q", q),
+        threshold=pl.lit(card.thresholds.q_high if card.thresholds else None),
+        detectable_ratio=detectable_ratio(like_others),
+        flag=flags(np.where(np.isposinf(ratio), 1e300, ratio), q, o, e, card.thresholds or Thresholds()),
+    ).with_columns(
+        pl.when(pl.lit(alone))
+        .then(pl.lit("only one group: nothing to compare with"))
+        .otherwise("reason")
+        .alias("reason")
     )
+    return _rows(card, found, scope, start, as_of)
+
+
+def _mid_p(o: np.ndarray, e: np.ndarray, rest: np.ndarray, e_rest: np.ndarray) -> np.ndarray:
+    tails = [
+        exact_tests.rates_test(o, e, rest, e_rest, alternative=side, mid_p=True).to_numpy()
+        for side in ("greater", "less")
+    ]
+    return np.minimum(2 * np.minimum(*tails), 1.0) if len(o) else np.zeros(0)
+
+
+def _like_others(o: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """Expected numbers at the others' observed over expected; the model's own where there are no others."""
+    e_rest = e.sum() - e
+    some = e_rest > 1e-9 * e.sum()
+    return np.where(some, e * (o.sum() - o) / np.where(some, e_rest, 1.0), e)
 
 
 def _by_group(sessions: pl.DataFrame, group: str, expected: str) -> pl.DataFrame:
@@ -247,14 +276,7 @@ def watch(
     the last one stands. alpha_spent and detectable_ratio are interpolated between sixty exact values.
     """
     card = cards.ADVERSE_EVENT_SURVEILLANCE
-    groups = pl.concat(
-        [
-            _by_group(sessions.filter(pl.col(scope) != "unknown"), scope, "expected").select(
-                pl.lit(scope).alias("scope"), "scope_id", pl.col("observed").alias("events"), "expected"
-            )
-            for scope in WATCHED
-        ]
-    )
+    groups = pl.concat([watched_groups(sessions, scope) for scope in WATCHED])
     before = last_looks.filter(
         (pl.col("metric_id") == card.id) & (pl.col("metric_version") == card.version)
     ).select("scope", "scope_id", *LOOK)
@@ -277,6 +299,19 @@ def watch(
         pl.col(name).cast(dtype) for name, dtype in WATCH.items()
     )
     return _watched(card, seen.sort("scope", "scope_id"), start, as_of), identified
+
+
+def watched_groups(sessions: pl.DataFrame, scope: str) -> pl.DataFrame:
+    """`scope`, `scope_id`, `events` and `expected` (if the group were like the others) of each known group.
+    """
+    groups = _by_group(sessions.filter(pl.col(scope) != "unknown"), scope, "expected")
+    like_others = _like_others(groups["observed"].to_numpy(), groups["expected"].to_numpy())
+    return groups.select(
+        pl.lit(scope).alias("scope"),
+        "scope_id",
+        pl.col("observed").alias("events"),
+        pl.Series("expected", like_others),
+    )
 
 
 def _looks_now(groups: pl.DataFrame, as_of: dt.datetime) -> pl.DataFrame:
