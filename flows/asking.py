@@ -65,11 +65,11 @@ def answer(
     connection: store.Connection, query: str, format_: Format, *, out: Path | None, limit: int, seconds: float
 ) -> None:
     """Ask one SELECT, and print it or write it to a file: all of the file or nothing."""
-    if format_ in ("parquet", "arrow") and out is None:
-        raise SettingsError(f"--format {format_} needs --out FILE")
     with time_limit(connection, seconds):
         if out is None:
-            print_rows(store.ask(connection, query), format_, limit)  # type: ignore[arg-type]
+            if format_ == "parquet" or format_ == "arrow":
+                raise SettingsError(f"--format {format_} needs --out FILE")
+            print_rows(store.ask(connection, query), format_, limit)
             return
         unfinished = out.with_name(f".{out.name}.tmp")
         try:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import graphlib
 import importlib.resources
+import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -131,9 +132,10 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
 def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connection:
     """A connection for people's own SQL: read-only, no file access outside the data, settings locked.
 
-    Denied: any write to the warehouse, other files and addresses, ATTACH, extensions, settings, the
-    environment and Python's variables. A SELECT may read every relation, and the files in the data folder;
-    who shall see less gets a published file (`warehouse.publish`).
+    Denied: any write through it to the warehouse, other files and addresses, extensions, settings, the
+    environment and Python's variables. Not denied by DuckDB: whatever the account may do to the data folder
+    and the catalog's file. So give other people's SQL only through `ask`, or a published file
+    (`warehouse.publish`), or an account that may only read.
     """
     connection = connect(location, read_only=True, memory_limit=memory_limit)
     connection.execute("SET max_temp_directory_size = '0B'")
@@ -144,17 +146,46 @@ def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connect
     return connection
 
 
+_TABLE_FUNCTIONS = frozenset(
+    """range generate_series unnest json_each json_tree
+    ducklake_snapshots ducklake_current_snapshot ducklake_table_insertions ducklake_table_deletions
+    ducklake_table_changes ducklake_table_info ducklake_list_files ducklake_options table_changes
+    duckdb_tables duckdb_views duckdb_columns duckdb_schemas duckdb_functions duckdb_types duckdb_keywords
+    duckdb_settings pragma_table_info""".split()
+)
+"""What somebody else's FROM may call. A list of what is allowed, because read-only alone is not enough:
+`FROM ducklake_cleanup_old_files(…)` removes files over a read-only connection."""
+
+
 def only_select(connection: Connection, sql: str) -> None:
-    """Refuse anything but exactly one SELECT. Read-only is also a property of the connection.
+    """Refuse anything but exactly one SELECT that calls no table function but the listed ones and our macros.
+    Read-only is also a property of the connection.
 
     Raises SettingsError naming the rule.
     """
     try:
         statements = connection.extract_statements(sql)
+        parsed = connection.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
     except duckdb.Error as error:
         raise SettingsError(first_line(error)) from None
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+    tree = json.loads(parsed)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT or tree["error"]:
         raise SettingsError("exactly one SELECT statement, please: this door is read-only")
+    ours = {file.stem for file in (_SQL / "main").glob("*.sql")}
+    if refused := sorted(set(_called(tree)) - _TABLE_FUNCTIONS - ours):
+        raise SettingsError(f"{refused[0]}() is not for this door")
+
+
+def _called(node: Any) -> Iterator[str]:
+    """Names of the table functions in a parsed statement, however deep."""
+    if isinstance(node, dict):
+        if node.get("type") == "TABLE_FUNCTION":
+            yield str(node["function"]["function_name"]).lower()
+        for value in node.values():
+            yield from _called(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _called(value)
 
 
 def ask(connection: Connection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -275,6 +306,39 @@ def rows(
     result = connection.execute(sql, parameters or {})
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+# ── a plain DuckDB file beside the warehouse ────────────────────────────────────────────────────────────
+
+
+def attach_file(connection: Connection, file: Path, storage_version: str) -> None:
+    """Begin a DuckDB file, as catalog `published`, that DuckDB of that version and later can open."""
+    connection.execute(f"ATTACH {_quote(str(file))} AS published (STORAGE_VERSION {_quote(storage_version)})")
+
+
+def finish_file(connection: Connection) -> None:
+    """End the transaction: everything is in the file."""
+    connection.execute("COMMIT")
+
+
+def detach_file(connection: Connection) -> None:
+    """Close the file, if there is one."""
+    connection.execute("DETACH DATABASE IF EXISTS published")
+
+
+def make_macros(connection: Connection, catalog: str) -> None:
+    """The macros of `sql/main` in another catalog, which holds the relations they read."""
+    connection.execute(f"USE {catalog}")
+    for name, text in _views():
+        if name.startswith("main."):
+            connection.execute(text)
+    connection.execute(f"USE {CATALOG}")
+
+
+def comment(connection: Connection, subject: str, text: str | None) -> None:
+    """`COMMENT ON <subject>`, which takes no bound value."""
+    if text:
+        connection.execute(f"COMMENT ON {subject} IS {_quote(text)}")
 
 
 # ── migrations ──────────────────────────────────────────────────────────────────────────────────────────

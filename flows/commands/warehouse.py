@@ -176,5 +176,28 @@ def restore(
     )
 
 
+@app.command
+def publish(
+    file: Path,
+    /,
+    *,
+    clinic: Annotated[list[str] | None, Parameter(help="Only for this clinic; repeat for a group")] = None,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Write a plain DuckDB file of core and mart: comments and macros kept, groups below five suppressed.
+
+    Any DuckDB from 1.4 opens it. The file is replaced as a whole. Patients' keys are replaced by numbers
+    that hold within this file only.
+    """
+    from warehouse import store
+    from warehouse.publish import publish as run
+
+    settings = settings_of(home)
+    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
+        done = run(connection, file, clinics=clinic)
+    _say(asdict(done), json_, f"{len(done.rows)} relations, {sum(done.rows.values())} rows in {done.file}")
+
+
 def _say(document: dict[str, Any], as_json: bool, line: str) -> None:
     print(json.dumps(document, indent=2, default=str) if as_json else line)

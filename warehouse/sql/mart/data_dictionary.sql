@@ -1,7 +1,7 @@
 -- relation: mart.data_dictionary
 -- grain:    one column of one relation of schemas raw, core, mart, landing and privacy
 -- inputs:   the catalog: what COMMENT ON says of tables and columns; a view's column without a comment of its own
---           takes that of the raw column with its name, where all of them say the same
+--           takes the one that raw columns of its name have most often
 -- time:     as the catalog is
 
 CREATE OR REPLACE VIEW mart.data_dictionary AS
@@ -17,11 +17,10 @@ named AS (
   FROM duckdb_columns() WHERE database_name = 'dermastream'
 ),
 shared AS (
-  SELECT column_name, any_value(comment) AS comment
+  SELECT column_name, mode(comment) AS comment
   FROM named
   WHERE schema_name = 'raw' AND comment IS NOT NULL
   GROUP BY column_name
-  HAVING count(DISTINCT comment) = 1
 )
 SELECT
   named.schema_name || '.' || named.table_name AS relation,

@@ -1,0 +1,2 @@
+-- Grain: one clinic.
+SELECT clinic_id FROM core.clinic
