@@ -25,15 +25,15 @@ from warehouse.verify import verify
 
 def kills(world: World, asked: argparse.Namespace) -> dict[str, Any]:
     """Row 1: landing killed at every step and at random."""
-    done = kill_again_and_again(world, asked.kills)
-    world.drain()
+    done = kill_again_and_again(world, asked.kills, minutes=asked.minutes)
+    world.drain(batch_max_events=100_000)
     return {"kills": done.total, "by_step": dict(done.by_step), "missed": dict(done.missed)}
 
 
 def kills_with_maintenance(world: World, asked: argparse.Namespace) -> dict[str, Any]:
     """Row 23: the same while files are merged, snapshots expire and files are removed."""
-    done = kill_again_and_again(world, asked.maintenance_kills, maintain=True)
-    world.drain()
+    done = kill_again_and_again(world, asked.maintenance_kills, maintain=True, minutes=asked.minutes)
+    world.drain(batch_max_events=100_000)
     findings = verify(world.connection, world.settings.location).findings
     world.unexpected += [f"verify: {finding.relation} {finding.rule}" for finding in findings]
     return {"kills": done.total, "by_step": dict(done.by_step), "missed": dict(done.missed)}
@@ -90,6 +90,7 @@ ROWS: tuple[Row, ...] = (kills, kills_with_maintenance, poison, network, pause, 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=60, help="no more kills after so long, per row")
     parser.add_argument("--maintenance-kills", type=int, default=40)
     parser.add_argument("--broker-kills", type=int, default=5)
     parser.add_argument("--pause-seconds", type=float, default=60)

@@ -282,17 +282,17 @@ def bounds(bootstrap: str) -> dict[Partition, tuple[int, int]]:
 class World:
     """One fault, tried once: everything that is needed and everything that is checked."""
 
-    def __init__(self, home: Path, broker: FaultBroker, seed: int, **settings: Any) -> None:
-        """An empty log, an empty warehouse, and a ledger in `home`; `settings` are the landing's own."""
+    def __init__(self, folder: Path, broker: FaultBroker, seed: int, **settings: Any) -> None:
+        """An empty log, an empty warehouse, and a ledger in `folder`; `settings` are the landing's own."""
         print(f"seed {seed}")
         self.seed = seed
         self.rng = random.Random(seed)
         self.broker = broker
         broker.empty()
         self.start = {p: first for p, (first, _) in bounds(broker.bootstrap).items()}
-        self.ledger = Ledger(home / "acknowledged.ndjson")
-        self.log = home / "worker.log"
-        given: dict[str, Any] = {"home": home, "kafka_bootstrap_servers": broker.bootstrap}
+        self.ledger = Ledger(folder / "acknowledged.ndjson")
+        self.log = folder / "worker.log"
+        given: dict[str, Any] = {"home": folder, "kafka_bootstrap_servers": broker.bootstrap}
         given |= {"batch_max_events": 400, "batch_max_seconds": 0.1}
         self.settings = Settings.load(**(given | settings))
         self.connection = store.connect(self.settings.location)
@@ -408,7 +408,7 @@ class World:
 
     def violations(self, *, duplicates: int | None = None) -> list[str]:
         """All that does not hold of O1, O4 and O5; empty when all is well."""
-        landed, quarantined = self.landed(), self._quarantined()
+        landed, quarantined = self.landed(), self.quarantined()
         return [
             *nothing_lost(self.ledger, landed, quarantined),
             *_nothing_doubled(landed, quarantined),
@@ -430,7 +430,7 @@ class World:
         ).fetchall()
         return found
 
-    def _quarantined(self) -> list[tuple[str, int, int, bytes | None]]:
+    def quarantined(self) -> list[tuple[str, int, int, bytes | None]]:
         found: list[tuple[str, int, int, bytes | None]] = self.connection.execute(
             'SELECT topic, "partition", "offset", value FROM landing.quarantine'
         ).fetchall()
@@ -534,6 +534,20 @@ def _nothing_invented(ledger: Ledger, landed: list[Any], quarantined: list[Any])
     unsent = [place for *place, value in quarantined if _digest(value) not in ledger.sent]
     if unsent:
         yield f"invented: {len(unsent)} in quarantine that nobody sent, as {unsent[0]}"
+
+
+class Heard:
+    """Whether something was said aloud, so many times, since the last who asked pytest for the output."""
+
+    def __init__(self, capfd: Any, words: str, *, times: int = 1) -> None:
+        self._capfd = capfd
+        self._words = words
+        self._times = times
+        self.text = ""
+
+    def __call__(self) -> bool:
+        self.text += "".join(self._capfd.readouterr())
+        return self.text.count(self._words) >= self._times
 
 
 def kinds(violations: Iterable[str]) -> set[str]:

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
+import tenacity
+
 import flows.landing
 import warehouse.landing
 import warehouse.maintenance
@@ -21,6 +23,7 @@ from warehouse.log import Batch
 
 Mutant = Callable[[], AbstractContextManager[Any]]
 _land = warehouse.landing.land
+_land_next = flows.landing.Lander._land_next
 _advance = warehouse.landing._advance
 
 
@@ -146,23 +149,20 @@ def go_on_after_an_error() -> Iterator[None]:
     """A batch that could not be stored is logged, and its offsets are done with."""
 
     def land_next(self: Any, ahead: Any, totals: Any) -> bool:
-        found = ahead.next(1)
         try:
-            if found is not None:
-                _store(self, found)
+            return bool(_land_next(self, ahead, totals))
         except (store.Error, OSError, Retryable):
             flows.landing.log.warning("could not store a batch")
-        totals.batches += 1
-        return True
+            totals.batches += 1
+            return True
 
-    with patch.object(flows.landing.Lander, "_land_next", land_next), no_compare_and_set():
+    once = tenacity.Retrying(stop=tenacity.stop_after_attempt(1), reraise=True)
+    with (
+        patch.object(flows.landing.Lander, "_land_next", land_next),
+        patch.object(flows.landing, "_retrying", lambda: once),
+        no_compare_and_set(),
+    ):
         yield
-
-
-def _store(lander: Any, found: Any) -> None:
-    at = dt.datetime.now(dt.UTC)
-    named = {"batch_id": str(at), "worker": "naive", "started_at": at, "landed_at": at}
-    _land(lander._connection, lander._settings.location, found.decoded, **named)
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def silent_reset() -> Iterator[None]:
 
 def give_up_at_once() -> AbstractContextManager[Any]:
     """What could work later is taken for an end."""
-    return patch.object(flows.landing, "BrokerUnavailable", SettingsError)
+    return patch.object(flows.landing, "Retryable", SettingsError)
 
 
 @contextlib.contextmanager
