@@ -263,7 +263,9 @@ def test_three_levels_by_dense_matrices():
             member = np.array([key == label for key in keys[level]], dtype=float)
             cover = variances[level] * member @ inverse
             assert row["value"] == pytest.approx(cover @ (y - x @ beta), abs=1e-9)
+            by_fixed = cover @ x
             spread = variances[level] - cover @ member * variances[level]
+            spread += by_fixed @ np.linalg.inv(x.T @ inverse @ x) @ by_fixed
             assert row["standard_error"] == pytest.approx(np.sqrt(spread), abs=1e-8)
 
 

@@ -60,6 +60,16 @@ def codes(frame: pl.DataFrame, name: str, columns: Sequence[str]) -> tuple[np.nd
     return found["_code"].to_numpy().astype(np.int64), keys
 
 
+def starts(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """True at the first row of each run of equal keys; in a sorted frame, of each group. No columns: one
+    run."""
+    first = np.arange(frame.height) == 0
+    for column in columns:
+        values = frame[column]
+        first = first | (values != values.shift(1)).fill_null(True).to_numpy()
+    return first
+
+
 def two_sided(level: float) -> float:
     """The standard normal quantile of a two-sided interval of that level."""
     if not 0 < level < 1:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics.columns import numbers, require
+from warehouse.metrics.columns import numbers, require, starts
 from warehouse.metrics.intervals import wilson
 
 
@@ -88,15 +88,11 @@ def rebuild_courses(sessions: pl.DataFrame, rules: CourseRules = RULES) -> pl.Da
     later one keeps the number. Raises CheckFailed.
     """
     told = _sessions(sessions, rules)
-    patient = (
-        told.select(pl.struct(PATIENT) != pl.struct(PATIENT).shift(1, fill_value=None))
-        .to_series()
-        .fill_null(True)
-    )
+    patient = starts(told, PATIENT)
     day = told["completed_on"].to_physical().to_numpy().astype(np.int64)
     indication = told["indication"].cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
     course, number, started, gap = _courses(
-        patient.to_numpy(), day, indication, told["sessions_planned"].to_numpy(),
+        patient, day, indication, told["sessions_planned"].to_numpy(),
         rules.series_break_days, rules.maintenance_break_days, rules.indication_starts_course,
     )  # fmt: skip
     names = pl.Series(STARTED_BY, dtype=pl.String)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics.columns import numbers, require
+from warehouse.metrics.columns import numbers, require, starts
 
 
 def proportion_of_days_covered(
@@ -96,16 +96,21 @@ def persistence(
     if permissible_gap_days < 0:
         raise CheckFailed("permissible_gap_days: must be at least 0")
     told = _events(events, subject, on, valid_days).filter(pl.col("_on") < as_of)
-    reach = pl.col("_until").cum_max().over(subject)
-    told = told.with_columns(_reach=reach).with_columns(_before=pl.col("_reach").shift(1).over(subject))
+    reach = pl.col("_until").cum_max().over("_subject")
+    told = told.with_columns(_reach=reach).with_columns(_before=pl.col("_reach").shift(1).over("_subject"))
     gap = (pl.col("_on") - pl.col("_before")).dt.total_days().clip(lower_bound=0).fill_null(0)
-    broken = (gap > permissible_gap_days).cast(pl.Int32).cum_sum().over(subject) > 0
+    broken = (gap > permissible_gap_days).cast(pl.Int32).cum_sum().over("_subject") > 0
     kept = told.with_columns(_gap=gap, _broken=broken)
     return (
         kept.filter(~pl.col("_broken"))
-        .group_by(subject, maintain_order=True)
-        .agg(started_on=pl.col("_on").first(), _reach=pl.col("_reach").last(), _gaps=pl.col("_gap").sum())
-        .join(kept.group_by(subject).agg(_stopped=pl.col("_broken").any()), on=list(subject), how="left")
+        .group_by("_subject", maintain_order=True)
+        .agg(
+            pl.col(subject).first(),
+            started_on=pl.col("_on").first(),
+            _reach=pl.col("_reach").last(),
+            _gaps=pl.col("_gap").sum(),
+        )
+        .join(kept.group_by("_subject").agg(_stopped=pl.col("_broken").any()), on="_subject", how="left")
         .with_columns(
             discontinued=pl.col("_stopped")
             | ((pl.lit(as_of) - pl.col("_reach")).dt.total_days() > permissible_gap_days)
@@ -139,11 +144,13 @@ def _events(events: pl.DataFrame, subject: Sequence[str], on: str, valid_days: s
     days = numbers(events, "events", valid_days, least=0)
     if (days != np.floor(days)).any():
         raise CheckFailed(f"events.{valid_days}: must be whole days")
-    return (
+    told = (
         events.select(*subject, _on=pl.col(on), _days=pl.col(valid_days).cast(pl.Int64))
         .with_columns(_until=pl.col("_on") + pl.duration(days=pl.col("_days")))
         .sort(*subject, "_on", "_days")
     )
+    # A number is quicker to group by than the keys.
+    return told.with_columns(_subject=pl.Series(starts(told, subject).cumsum().astype(np.int32)))
 
 
 def _covered(
@@ -158,39 +165,39 @@ def _covered(
     if not start < end:
         raise CheckFailed("interval: start must be before end")
     told = told.filter(pl.col("_on") < end)
-    keys = told.select(subject).unique(maintain_order=True) if subjects is None else subjects
-    require(keys, "subjects", (*subject, *([] if observed_from is None else [observed_from])))
-    if keys.select(subject).is_duplicated().any():
-        raise CheckFailed(f"subjects: {', '.join(subject)} must be unique")
     first = pl.lit(start)
     if observed_from is not None:
         first = pl.max_horizontal(first, pl.col(observed_from))
-    keys = keys.select(*subject, _from=first).with_columns(
-        days_observed=(pl.lit(end) - pl.col("_from")).dt.total_days().clip(lower_bound=0)
-    )
-    told = told.join(keys.select(*subject, "_from"), on=list(subject), how="inner", maintain_order="left")
-    changed = pl.struct(subject) != pl.struct(subject).shift(1)
-    new = told.select(changed).to_series().fill_null(True).to_numpy()
+    if subjects is None:
+        if observed_from is not None:
+            raise CheckFailed("observed_from: is a column of subjects, which are not given")
+        told = told.with_columns(_from=first)
+    else:
+        require(subjects, "subjects", (*subject, *([] if observed_from is None else [observed_from])))
+        if subjects.select(subject).is_duplicated().any():
+            raise CheckFailed(f"subjects: {', '.join(subject)} must be unique")
+        subjects = subjects.select(*subject, _from=first)
+        told = told.join(subjects, on=list(subject), how="inner", maintain_order="left")
+    new = (told["_subject"] != told["_subject"].shift(1)).fill_null(True).to_numpy()
     day = told["_on"].to_physical().to_numpy().astype(np.int64)
     begin = told["_from"].to_physical().to_numpy().astype(np.int64)
     stop = (end - dt.date(1970, 1, 1)).days
     counted = _union(new, day, told["_days"].to_numpy(), begin, stop, carry_over)
-    covered = (
-        told.select(subject)
-        .with_columns(days_covered=pl.Series(counted))
-        .group_by(subject)
-        .agg(pl.col("days_covered").sum())
+    found = (
+        told.with_columns(days_covered=pl.Series(counted))
+        .group_by("_subject", maintain_order=True)
+        .agg(pl.col(subject).first(), pl.col("_from").first(), pl.col("days_covered").sum())
     )
-    return (
-        keys.join(covered, on=list(subject), how="left", maintain_order="left")
-        .with_columns(pl.col("days_covered").fill_null(0))
-        .select(
-            *subject,
-            "days_observed",
-            "days_covered",
-            value=pl.when(pl.col("days_observed") > 0).then(pl.col("days_covered") / pl.col("days_observed")),
-            reason=pl.when(pl.col("days_observed") == 0).then(pl.lit("no day observed")),
-        )
+    if subjects is not None:
+        covered = found.select(*subject, "days_covered")
+        found = subjects.join(covered, on=list(subject), how="left", maintain_order="left")
+    observed = (pl.lit(end) - pl.col("_from")).dt.total_days().clip(lower_bound=0)
+    return found.with_columns(pl.col("days_covered").fill_null(0), days_observed=observed).select(
+        *subject,
+        "days_observed",
+        "days_covered",
+        value=pl.when(pl.col("days_observed") > 0).then(pl.col("days_covered") / pl.col("days_observed")),
+        reason=pl.when(pl.col("days_observed") == 0).then(pl.lit("no day observed")),
     )
 
 
@@ -204,8 +211,8 @@ def _union(
     for i in range(len(day)):
         if new[i]:
             reach = day[i]
-        starts = max(day[i], reach)
-        until = starts + days[i] if carry_over else max(day[i] + days[i], reach)
-        added[i] = max(0, min(until, stop) - max(starts, begin[i]))
+        opens = max(day[i], reach)
+        until = opens + days[i] if carry_over else max(day[i] + days[i], reach)
+        added[i] = max(0, min(until, stop) - max(opens, begin[i]))
         reach = max(reach, until)
     return added

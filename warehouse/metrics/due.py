@@ -8,7 +8,7 @@ import polars as pl
 
 from producers.contracts.errors import CheckFailed
 from warehouse.metrics.columns import require, two_sided
-from warehouse.metrics.courses import PATIENT, time_to_return
+from warehouse.metrics.courses import time_to_return
 from warehouse.metrics.survival import kaplan_meier
 
 DUE: dict[str, pl.DataType] = {
@@ -45,9 +45,9 @@ def due_list(
         raise CheckFailed("at_risk_below: must lie between 0 and 1")
     require(opened, "windows", ("opened_on", "due_from", "due_until", "breaks_on"))
     known = opened.filter(pl.col("opened_on") < as_of)
-    newest = known.sort(*PATIENT, "opened_on", "session_id").group_by(PATIENT, maintain_order=True).last()
     day = pl.lit(as_of)
-    waiting = newest.filter(
+    # Of a patient's windows only the newest can be without a return, a replacement and an end of its course.
+    waiting = known.filter(
         pl.col("kind").is_in(kinds)
         & ~(pl.col("returned_on") < day).fill_null(False)
         & ~(pl.col("replaced_on") < day).fill_null(False)

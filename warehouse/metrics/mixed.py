@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy import optimize, special
+from scipy import optimize, special, stats
 
 from producers.contracts.errors import CheckFailed
 from warehouse.metrics.columns import numbers, require, two_sided
@@ -40,8 +40,9 @@ COMPONENTS: dict[str, pl.DataType] = {
 class MixedModel:
     """`fixed`: one row a term (FIXED, Wald intervals). `components`: one row a level and the residual
     (COMPONENTS; `share` of the total variance). `effects`: by level, one row a group: the keys down to it,
-    `rows`, `value` (shrunken towards 0), `standard_error` (of the prediction, fixed effects taken as known),
-    `lower`, `upper`. `reason` says why all of them are empty; `log_likelihood` is the restricted one."""
+    `rows`, `value` (shrunken towards 0), `standard_error` (of the prediction, that of the fixed effects in
+    it, the variances taken as known), `lower`, `upper` (Student's t with one degree less than groups).
+    `reason` says why all of them are empty; `log_likelihood` is the restricted one."""
 
     fixed: pl.DataFrame
     components: pl.DataFrame
@@ -121,7 +122,8 @@ def mixed_model(
     )
     return MixedModel(
         fixed, _components(groups, nested, ratios, residual),
-        _shrunken(groups, nested, keys, ratios, residual, beta, quantile), -deviance / 2, told.height,
+        _shrunken(groups, nested, keys, ratios, residual, beta, residual * bread, level),
+        -deviance / 2, told.height,
     )  # fmt: skip
 
 
@@ -201,40 +203,48 @@ def _shrunken(
     ratios: np.ndarray,
     residual: float,
     beta: np.ndarray,
-    quantile: float,
+    covariance: np.ndarray,
+    level: float,
 ) -> dict[str, pl.DataFrame]:
-    """Best linear unbiased predictions, outermost first: each level explains what those above have left."""
-    rest = nested.sums[:, -1] - nested.sums[:, :-1] @ beta  # 1'V⁻¹ residuals, innermost first
-    weight = nested.sums[:, 0].copy()
-    sizes = weight.copy()
-    below: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for index in range(len(groups) - 1, -1, -1):
-        if index < len(groups) - 1:
-            shrink = 1 + ratios[index + 1] * weight
-            rest = np.add.reduceat(rest / shrink, nested.starts[index])
-            weight = np.add.reduceat(weight / shrink, nested.starts[index])
-            sizes = np.add.reduceat(sizes, nested.starts[index])
+    """Best linear unbiased predictions, outermost first: each level explains what those above have left.
+
+    The prediction is linear in y, so that the same steps on the columns of X say how it moves with the fixed
+    effects; their error is added to that of the prediction.
+    """
+    rest, weight = nested.sums, nested.sums[:, 0]  # 1'V⁻¹[X y] and 1'V⁻¹1, innermost first
+    sizes = weight
+    below = [(rest, weight, sizes)]
+    for index in range(len(groups) - 1, 0, -1):
+        shrink = 1 + ratios[index] * weight
+        rest = np.add.reduceat(rest / shrink[:, None], nested.starts[index - 1], axis=0)
+        weight = np.add.reduceat(weight / shrink, nested.starts[index - 1])
+        sizes = np.add.reduceat(sizes, nested.starts[index - 1])
         below.append((rest, weight, sizes))
     effects: dict[str, pl.DataFrame] = {}
-    above, above_variance = np.zeros(1), np.zeros(1)
+    above, above_variance = np.zeros((1, len(beta) + 1)), np.zeros(1)
     for index, name in enumerate(groups):
         rest, weight, sizes = below[len(groups) - 1 - index]
-        if index > 0:
+        if index == 0:
+            above, above_variance = np.repeat(above, len(rest), axis=0), np.zeros(len(rest))
+        else:
             counts = np.diff(np.append(nested.starts[index - 1], len(rest)))
-            above, above_variance = np.repeat(above, counts), np.repeat(above_variance, counts)
+            above, above_variance = np.repeat(above, counts, axis=0), np.repeat(above_variance, counts)
         shrink = 1 + ratios[index] * weight
         pull = ratios[index] * weight / shrink
-        value = ratios[index] * (rest - above * weight) / shrink
+        moved = ratios[index] * (rest - above * weight[:, None]) / shrink[:, None]
+        value = moved[:, -1] - moved[:, :-1] @ beta
         variance = residual * ratios[index] / shrink + pull**2 * above_variance
+        variance = variance + np.einsum("ij,jk,ik->i", moved[:, :-1], covariance, moved[:, :-1])
         error = np.sqrt(variance)
+        half = float(stats.t.ppf(1 - (1 - level) / 2, len(rest) - 1)) * error
         effects[name] = keys[index].with_columns(
             rows=pl.Series(sizes.round().astype(np.int64)),
             value=pl.Series(value),
             standard_error=pl.Series(error),
-            lower=pl.Series(value - quantile * error),
-            upper=pl.Series(value + quantile * error),
+            lower=pl.Series(value - half),
+            upper=pl.Series(value + half),
         )
         # What the levels below have to explain is what is left after all effects above.
         above_variance = residual * ratios[index] / shrink + (1 - pull) ** 2 * above_variance
-        above = above + value
+        above = above + moved
     return effects

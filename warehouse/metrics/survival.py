@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics.columns import flags, numbers, require, two_sided
+from warehouse.metrics.columns import flags, numbers, require, starts, two_sided
 
 Transform = Literal["plain", "log", "log-log"]
 
@@ -45,7 +45,7 @@ def kaplan_meier(
     quantile = two_sided(level)
     events = _event_table(frame, duration, {"events": pl.Series(flags(frame, "survival", event))}, by)
     d, n = pl.col("events"), pl.col("at_risk")
-    group = _group_start(events, by)
+    group = starts(events, by)
     survival = _within(events, 1 - events["events"] / events["at_risk"], group, np.multiply)
     # Greenwood's sum; where all at risk have the event the curve is 0 and the sum has no meaning.
     hazard = events.select(pl.when(d < n).then(d / (n * (n - d))).otherwise(0.0)).to_series().to_numpy()
@@ -216,7 +216,7 @@ def aalen_johansen(
     kinds = [int(kind) for kind in np.unique(causes) if kind > 0] or [1]
     counted = {f"_{kind}": pl.Series(causes == kind) for kind in kinds}
     events = _event_table(frame, duration, {"events": pl.Series(causes > 0), **counted}, by)
-    group = _group_start(events, by)
+    group = starts(events, by)
     n = events["at_risk"].to_numpy().astype(float)
     d = events["events"].to_numpy().astype(float)
     after = _within(events, 1 - d / n, group, np.multiply)
@@ -287,19 +287,12 @@ def _event_table(
     )
 
 
-def _group_start(table: pl.DataFrame, by: Sequence[str]) -> np.ndarray:
-    """True at the first row of each group of a sorted table."""
-    if not by:
-        return np.arange(table.height) == 0
-    return table.select(pl.struct(by) != pl.struct(by).shift(1)).to_series().fill_null(True).to_numpy()
-
-
 def _within(
-    table: pl.DataFrame, values: pl.Series | np.ndarray, starts: np.ndarray, operation: np.ufunc
+    table: pl.DataFrame, values: pl.Series | np.ndarray, first: np.ndarray, operation: np.ufunc
 ) -> np.ndarray:
     """Running sum or product inside each group, exact at every group's start."""
     numbers_ = np.asarray(values, dtype=float)
-    group = pl.Series("group", np.cumsum(starts))
+    group = pl.Series("group", np.cumsum(first))
     column = pl.col("value")
     running = column.cum_sum() if operation is np.add else column.cum_prod()
     return (
