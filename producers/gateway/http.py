@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 
 from producers.contracts import EVENTS, ContractViolation, SettingsError
 from producers.contracts.binary import structured
+from producers.contracts.codec import MAX_EVENT_BYTES
 from producers.gateway.forwarder import Forwarder
 from producers.gateway.intake import Intake, Refusal, Refused
 from producers.gateway.metrics import exposition
@@ -285,8 +286,11 @@ def status_of(rule: str) -> int:
 
 
 def is_full(state: OutboxState, settings: GatewaySettings) -> bool:
-    """Whether new events would be refused now."""
-    return state.free_disk_bytes < settings.min_free_bytes or state.stored_bytes >= settings.max_outbox_bytes
+    """Whether an event, were it as large as events may be, would be refused now."""
+    return (
+        state.free_disk_bytes < settings.min_free_bytes
+        or state.stored_bytes + MAX_EVENT_BYTES > settings.max_outbox_bytes
+    )
 
 
 _EVENT_SCHEMA: Mapping[str, Any] = {

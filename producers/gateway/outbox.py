@@ -135,7 +135,6 @@ class Outbox:
         Raises EventConflict, OutboxFull, OutboxUnavailable.
         """
         with self._transaction() as connection:
-            self._refuse_when_full(sum(len(entry.value) for entry in entries))
             stored, taken = 0, []
             for index, entry in enumerate(entries):
                 if _insert(connection, entry, accepted_at):
@@ -144,6 +143,8 @@ class Outbox:
                     taken.append(index)
             if taken:
                 raise EventConflict(taken)
+            if stored:  # what is known already needs no room
+                self._refuse_when_full(sum(len(entry.value) for entry in entries))
             connection.execute("UPDATE tally SET accepted = accepted + ?", (stored,))
         if stored:
             self.arrived.set()
@@ -164,9 +165,10 @@ class Outbox:
         return row[0] if row else None
 
     def _refuse_when_full(self, more_bytes: int) -> None:
+        """Within the transaction: the new events count as stored, but are not in the file yet."""
         if _free_bytes(self._path) - more_bytes < self._min_free_bytes:
             raise OutboxFull(f"less than {self._min_free_bytes} bytes are free on the disk of {self._path}")
-        if self._max_bytes is not None and self._stored_bytes() + more_bytes > self._max_bytes:
+        if self._max_bytes is not None and self._stored_bytes() > self._max_bytes:
             raise OutboxFull(f"{self._path} has reached its limit of {self._max_bytes} bytes")
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from producers.contracts import SettingsError
 from producers.gateway.folder import InboxWatcher
 from producers.gateway.forwarder import Forwarder
-from producers.gateway.http import Gateway, create_app
+from producers.gateway.http import Gateway, Problem, create_app
 from producers.gateway.opening import open_intake, open_outbox
 from producers.gateway.settings import GatewaySettings
 from producers.gateway.tokens import Tokens
@@ -79,7 +79,8 @@ class _Server(uvicorn.Server):
     """uvicorn that says where it listens, and stops when a part of the gateway has died."""
 
     def __init__(self, settings: GatewaySettings, gateway: Gateway, said: Callable[[str], None]) -> None:
-        protocol = type("Protocol", (PromptProtocol,), {"header_seconds": settings.request_seconds})
+        bounds = {"header_seconds": settings.request_seconds, "max_connections": settings.max_connections}
+        protocol = type("Protocol", (PromptProtocol,), bounds)
         super().__init__(
             uvicorn.Config(
                 create_app(gateway),
@@ -92,7 +93,6 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=settings.max_connections,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=STOP_SECONDS,
                 h11_max_incomplete_event_size=32_768,
@@ -136,14 +136,18 @@ def _unmoved_by_signals() -> Iterator[None]:
 
 
 class PromptProtocol(H11Protocol):
-    """HTTP/1.1 that gives a client a limited time for the head of a request; uvicorn itself would wait."""
+    """HTTP/1.1 with bounds that uvicorn does not have: time for the head of a request, and connections."""
 
     header_seconds: float = 10
+    max_connections: int = 32
     _patience: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
+        if len(self.connections) > self.max_connections:
+            transport.write(_BUSY)
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -169,3 +173,14 @@ class PromptProtocol(H11Protocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _busy() -> bytes:
+    """The answer to one connection too many, which is not listened to."""
+    response = Problem(503, "gateway.busy", "too many connections at once: come back").response()
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    return b"HTTP/1.1 503 Service Unavailable\r\n" + head + b"\r\n" + bytes(response.body)
+
+
+_BUSY = _busy()

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -290,17 +290,23 @@ def test_other_addresses_and_methods_are_problems_too(door: Door):
     assert door.client.get("/openapi.json").json()["paths"].keys() == {"/events", "/health", "/metrics"}
 
 
+def kind(size: int) -> str:
+    return BATCH if size > 1 else SINGLE
+
+
 def test_a_full_outbox_is_507_and_health_says_so(tmp_path: Path):
     """New events are refused, those stored stay, and monitoring sees that nothing is taken in."""
     door = Door(tmp_path, max_outbox_bytes=2**20)
     number = 0
-    while (
-        answer := door.post(body(*(stated(n) for n in range(number, number + 200))), BATCH)
-    ).status_code == 202:
-        number += 200
+    for size in (200, 1):
+        while (
+            answer := door.post(body(*map(stated, range(number, number + size))), kind(size))
+        ).status_code == 202:
+            number += size
     assert (answer.status_code, answer.json()["rule"]) == (507, "disk.full")
     assert answer.headers["content-type"] == PROBLEM
     assert len(door.outbox.unsent(100_000)) == door.stored == number > 0
+    assert door.post(body(stated(0))).json() == {"stored": 0, "repeated": 1}
     health = door.client.get("/health")
     assert (health.status_code, health.json()["accepts_events"]) == (503, False)
     door.outbox.close()
@@ -336,7 +342,8 @@ def test_a_full_disk_is_507(small_disk: Path):
 @contextmanager
 def listening(door: Door) -> Iterator[tuple[str, int]]:
     """The real server on a free port."""
-    protocol = type("Protocol", (PromptProtocol,), {"header_seconds": door.settings.request_seconds})
+    bounds = {"header_seconds": door.settings.request_seconds, "max_connections": 3}
+    protocol = type("Protocol", (PromptProtocol,), bounds)
     config = uvicorn.Config(
         door.app, port=0, http=protocol, ws="none", lifespan="off", log_level="critical", timeout_keep_alive=1
     )
@@ -359,9 +366,9 @@ def head(door: Door, length: int | str, more: str = "") -> bytes:
 
 def exchanged(address: tuple[str, int], sent: bytes) -> bytes:
     """Everything that comes back until the server closes the connection."""
-    with socket.create_connection(address, timeout=30) as client:
+    answer = b""
+    with socket.create_connection(address, timeout=30) as client, suppress(ConnectionError):
         client.sendall(sent)
-        answer = b""
         while chunk := client.recv(65_536):
             answer += chunk
     return answer
@@ -385,5 +392,23 @@ def test_slow_and_oversized_clients_are_let_go(tmp_path: Path):
         assert door.stored == 0
         good = body(stated(1))
         assert exchanged(address, head(door, len(good)) + good).startswith(b"HTTP/1.1 202")
+    assert door.stored == 1
+    door.outbox.close()
+
+
+def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path):
+    """Idle connections cannot pile up: beyond the limit it is 503, and a place free again serves."""
+    door = Door(tmp_path, request_seconds=30)
+    good = body(stated(1))
+    with listening(door) as address:
+        held = [socket.create_connection(address) for _ in range(3)]
+        deadline = time.monotonic() + 30
+        while not (answer := exchanged(address, b"")).startswith(b"HTTP/1.1 503"):
+            assert time.monotonic() < deadline
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["rule"] == "gateway.busy"
+        for connection in held:
+            connection.close()
+        while not exchanged(address, head(door, len(good)) + good).startswith(b"HTTP/1.1 202"):
+            assert time.monotonic() < deadline
     assert door.stored == 1
     door.outbox.close()

@@ -1,6 +1,7 @@
 """The HTTP door under random requests: no server error, and nothing stored of what is refused."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ pytestmark = pytest.mark.integration
 FOLDER = tempfile.TemporaryDirectory(prefix="gateway-fuzz-")  # goes with the process
 DOOR = Door(Path(FOLDER.name), trust_patient_keys=True)
 SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", DOOR.app)
-ROOM = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+"""Of each kind of request; set it higher for a longer look."""
+ROOM = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -42,7 +45,7 @@ def check(status: int, document: Any, before: int) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_requests_made_from_the_description(case: schemathesis.Case):
     """Schemathesis: requests that fit the OpenAPI description, and requests that do not."""
     before = DOOR.stored

@@ -3,20 +3,20 @@
 import datetime as dt
 import io
 import json
-import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.commands.gateway import app
 from producers.contracts import ContractViolation, SettingsError, decode
 from producers.gateway.folder import Files
 from producers.gateway.intake import Intake
 from producers.gateway.mapping import CsvMapping, Made, events_of, read_mapping
 from producers.gateway.outbox import Outbox
 from producers.gateway.pseudonyms import PatientPseudonyms
-from tests.gateway.harness import COMMAND, GatewayProcess
+from tests.gateway.harness import GatewayProcess
 
 pytestmark = pytest.mark.unit
 
@@ -232,31 +232,31 @@ def test_a_missing_field_is_named(tmp_path: Path):
 # ── on the command line ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_dry_run_shows_what_would_be_sent_and_stores_nothing(tmp_path: Path):
+def test_a_dry_run_shows_what_would_be_sent_and_stores_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """The events on standard output, pseudonymous; the outbox stays empty. Without it they are stored."""
     gateway = GatewayProcess(tmp_path / "gateway", {})
     gateway.prepare()
     export = tmp_path / "sessions-1.csv"
     export.write_text(SESSIONS)
-    command = [
-        *COMMAND,
-        "put",
-        export,
-        "--mapping",
-        EXAMPLES / "booking-sessions.toml",
-        "--home",
-        gateway.home,
-    ]
-    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True)
-    assert dry.returncode == 0, dry.stderr
-    assert [json.loads(line)["id"] for line in dry.stdout.splitlines()] == ["session-4711", "missed-4712"]
-    assert "K-10293" not in dry.stdout + dry.stderr
-    assert "2 events: 2 would be stored, 0 refused" in dry.stderr
+    mapped = EXAMPLES / "booking-sessions.toml"
+    command = ["put", str(export), "--mapping", str(mapped), "--home", str(gateway.home)]
+    app([*command, "--dry-run"])
+    dry = capsys.readouterr()
+    assert [json.loads(line)["id"] for line in dry.out.splitlines()] == ["session-4711", "missed-4712"]
+    assert "K-10293" not in dry.out + dry.err
+    assert "2 events: 2 would be stored, 0 refused" in dry.err
     with Outbox(gateway.home / "outbox.sqlite") as outbox:
         assert outbox.state().accepted == 0
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert "2 events: 2 stored, 0 known already, 0 refused" in done.stdout
+    app(command)
+    assert capsys.readouterr().out == "2 events: 2 stored, 0 known already, 0 refused\n"
     export.write_text(SESSIONS.replace("III", "VII"))
-    refused = subprocess.run(command, capture_output=True, text=True)
-    assert (refused.returncode, refused.stdout) == (1, "2 events: 0 stored, 0 known already, 1 refused\n")
-    assert "line 2: csv.value at $.data.skin_type: the column `Skin`" in refused.stderr
+    with pytest.raises(SystemExit) as ended:
+        app(command)
+    assert ended.value.code == 1
+    refused = capsys.readouterr()
+    assert refused.out == "2 events: 0 stored, 0 known already, 1 refused\n"
+    assert "line 2: csv.value at $.data.skin_type: the column `Skin`" in refused.err
+    with pytest.raises(SettingsError, match="cannot read"):
+        app(["put", str(tmp_path / "missing.ndjson"), "--home", str(gateway.home)])

@@ -141,6 +141,7 @@ def test_its_limit_refuses_and_keeps(tmp_path: Path):
         stored = until_full(outbox, 0)
         assert stored > 500
         assert outbox.state().accepted == len(waiting(outbox)) == stored
+        assert outbox.put([entry(n, "x" * 1_000) for n in range(stored)], NOW) == 0
         while page := outbox.unsent(100):
             outbox.mark_sent(page, NOW)
         assert outbox.prune(content_before=NOW + DAY, ids_before=NOW) > 0

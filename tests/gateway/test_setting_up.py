@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import hmac
-import subprocess
+import json
 import tomllib
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.commands.gateway import app
 from flows.settings import Settings
 from producers.contracts import SettingsError
+from producers.gateway.outbox import Entry, Outbox
 from producers.gateway.pseudonyms import PatientPseudonyms, create_key, read_key
 from producers.gateway.setting_up import set_up
 from producers.gateway.settings import GatewaySettings
 from producers.gateway.tokens import Tokens
-from tests.gateway.harness import COMMAND
 
 pytestmark = pytest.mark.unit
 
@@ -155,21 +156,37 @@ def test_setting_up_twice_changes_nothing(tmp_path: Path):
     assert {file: file.read_bytes() for file in (tmp_path / "g").rglob("*") if file.is_file()} == before
 
 
-def test_tokens_are_shown_once_and_revoked(tmp_path: Path):
-    """From the command line: made, listed without their secret, revoked; an unknown clinic has none."""
+def test_tokens_are_shown_once_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """On the command line: made, listed without their secret, revoked; a foreign clinic has none."""
 
-    def gateway(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND, *arguments, "--home", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True)
+    def gateway(*arguments: str) -> str:
+        app([*arguments, "--home", str(tmp_path)])
+        return capsys.readouterr().out
 
-    list(set_up(GatewaySettings.load(tmp_path), "north"))
-    secret = gateway("token", "add", "--label", "booking").stdout.strip()
+    gateway("init", "north")
+    secret = gateway("token", "add", "--label", "booking").strip()
     assert Tokens(tmp_path / "tokens.json").clinic_of(secret) == "north"
     assert (tmp_path / "tokens.json").stat().st_mode & 0o777 == 0o600
-    listed = gateway("token", "list").stdout
+    listed = gateway("token", "list")
     assert "booking" in listed
     assert secret not in listed
-    assert gateway("token", "revoke", listed.split()[0]).returncode == 0
+    assert "revoked" in gateway("token", "revoke", listed.split()[0])
     assert Tokens(tmp_path / "tokens.json").clinic_of(secret) is None
-    refused = gateway("token", "add", "--label", "x", "--clinic", "south")
-    assert (refused.returncode, "does not serve south" in refused.stderr) == (2, True)
+    with pytest.raises(SettingsError, match="there is no token"):
+        gateway("token", "revoke", "nosuch")
+    with pytest.raises(SettingsError, match="does not serve south"):
+        gateway("token", "add", "--label", "x", "--clinic", "south")
+
+
+def test_what_waits_is_told_and_can_be_sent_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """`status` and `resend` on a gateway that is not running; a folder without one is named."""
+    with pytest.raises(SettingsError, match="there is no outbox"):
+        app(["status", "--home", str(tmp_path)])
+    with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        outbox.put([Entry("/clinics/north", "1", "clinic.sessions", b"k", b"v")], NOW)
+        outbox.mark_sent(outbox.unsent(1), NOW)
+    app(["resend", "--since", "2026-11-01T12:00", "--home", str(tmp_path)])
+    app(["status", "--json", "--home", str(tmp_path)])
+    told, status = capsys.readouterr().out.splitlines()
+    assert told == "1 events will be sent again"
+    assert json.loads(status)["waiting_events"] == 1
