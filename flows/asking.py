@@ -67,7 +67,7 @@ def answer(
     """Ask one SELECT, and print it or write it to a file: all of the file or nothing."""
     with time_limit(connection, seconds):
         if out is None:
-            if format_ == "parquet" or format_ == "arrow":
+            if format_ not in ("table", "json", "csv"):
                 raise SettingsError(f"--format {format_} needs --out FILE")
             print_rows(store.ask(connection, query), format_, limit)
             return
@@ -82,18 +82,18 @@ def answer(
 
 
 def _write(connection: store.Connection, query: str, format_: Format, file: Path) -> None:
-    if format_ in ("parquet", "arrow"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        reader = store.ask_arrow(connection, query)
-        make = pq.ParquetWriter if format_ == "parquet" else pa.ipc.new_file
-        with make(str(file), reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+    if format_ in ("table", "json", "csv"):
+        with file.open("w", newline="") as text, contextlib.redirect_stdout(text):
+            print_rows(store.ask(connection, query), format_, sys.maxsize)
         return
-    with file.open("w", newline="") as text, contextlib.redirect_stdout(text):
-        print_rows(store.ask(connection, query), format_, sys.maxsize)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    reader = store.ask_arrow(connection, query)
+    make = pq.ParquetWriter if format_ == "parquet" else pa.ipc.new_file
+    with make(str(file), reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 class Shell:
