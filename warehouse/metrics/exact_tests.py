@@ -24,6 +24,8 @@ from warehouse.metrics.values import (
 ALTERNATIVES = ("two-sided", "greater", "less")
 _AS_LIKELY = 1 + 1e-7
 """Two probabilities that differ by rounding only count as equal."""
+_NEGLIGIBLE = 1e-18
+"""Beyond the mode, terms this much smaller than the one seen add nothing."""
 
 
 def poisson_test(
@@ -132,12 +134,16 @@ def _binomial_two_sided(x: np.ndarray, n: np.ndarray, share: np.ndarray, seen: n
             k += 1
             if term <= limit:
                 total += term
+                if term < limit * _NEGLIGIBLE and k > n[i] * share[i]:
+                    break
         term, k = seen[i], x[i]
         while k > 0:
             term *= k / (odds * (n[i] - k + 1))
             k -= 1
             if term <= limit:
                 total += term
+                if term < limit * _NEGLIGIBLE and k < n[i] * share[i]:
+                    break
         out[i] = total + seen[i]
     return out
 
@@ -213,18 +219,23 @@ def _fisher(
         )
         seen = np.exp(log_seen)
         limit, above, below = seen * _AS_LIKELY, 0.0, 0.0
+        mode = total * events / max(total + others, 1)
         term, k = seen, a
         while k < min(total, events):
             term *= (total - k) * (events - k) / ((k + 1.0) * (others - events + k + 1.0))
             k += 1
             if alternative != 0 or term <= limit:
                 above += term
+                if term < limit * _NEGLIGIBLE and k > mode:
+                    break
         term, k = seen, a
         while k > max(0, events - others):
             term *= k * (others - events + k) / ((total - k + 1.0) * (events - k + 1.0))
             k -= 1
             if alternative != 0 or term <= limit:
                 below += term
+                if term < limit * _NEGLIGIBLE and k < mode:
+                    break
         probability[i] = seen
         p[i] = seen + (above if alternative != 2 else 0.0) + (below if alternative != 1 else 0.0)
     return p, probability

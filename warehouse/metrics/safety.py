@@ -82,8 +82,15 @@ def safety_metrics(
 
     `sessions`: SESSION. `last_looks`: WATCH, the last look of each surveillance. Raises CheckFailed.
     """
-    ripe = checked_sessions(sessions).filter(pl.col("completed_at") <= as_of - dt.timedelta(days=RIPE_DAYS))
-    followed, model = with_expected(ripe.filter("followed_up"))
+    # Names as codes: a fourth of the memory, and one comparison instead of many.
+    names = [*SCOPES.values(), *CASE_MIX]
+    ripe = (
+        checked_sessions(sessions)
+        .drop("session_id")
+        .filter(pl.col("completed_at") <= as_of - dt.timedelta(days=RIPE_DAYS))
+        .with_columns(pl.col(name).cast(pl.Categorical) for name in dict.fromkeys(names))
+    )
+    followed, model = with_expected(ripe.filter("followed_up").drop("patient_key", "followed_up"))
     watched, looks = watch(followed, last_looks, start=start, as_of=as_of)
     rows = [
         *(adverse_event_ratio(followed, scope, start=start, as_of=as_of) for scope in SCOPES),
@@ -195,8 +202,8 @@ def _by_group(sessions: pl.DataFrame, group: str, expected: str) -> pl.DataFrame
 
     Summed row by row, so that the same sessions give the same bits whatever the threads.
     """
-    names = sessions[group].unique().sort()
-    code = sessions[group].cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
+    names = sessions[group].unique().cast(pl.String).sort()
+    code = sessions[group].cast(pl.String).cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
     size = len(names)
     return pl.DataFrame(
         {
@@ -400,8 +407,10 @@ def adverse_event_reporting(
     `sessions`: SESSION. p is of the side the clinic lies on, one-sided. Source: see the card.
     """
     card = cards.ADVERSE_EVENT_REPORTING
-    ordered = sessions.sort("completed_at", "session_id").with_columns(
-        session_number=pl.int_range(pl.len()).over("clinic_id", "patient_key")
+    ordered = (
+        sessions.select("clinic_id", "patient_key", "completed_at", "events", "followed_up")
+        .sort("completed_at", maintain_order=True)
+        .with_columns(session_number=pl.int_range(pl.len()).over("clinic_id", "patient_key"))
     )
     found = reporting(ordered)
     lower, upper = intervals.garwood(found["observed"], level=card.level)
