@@ -1,6 +1,19 @@
 """The definition of every number: cards in words, and pure functions from counts to measures.
 
 Polars in, polars out: no store, no SQL, no settings, no clock.
+
+Safety, in the order in which the modules build on each other:
+values            what a column of numbers must be, and the error that names what it is not
+intervals         Wilson, Clopper-Pearson, Garwood, Byar
+exact_tests       Poisson, binomial, Fisher, two rates
+comparisons       ratios and differences of rates and proportions
+incidence         by any exposure, by severity, time to onset; trends: frequency and severity over time
+standardisation   observed over expected, direct rates; case_mix: logistic and Poisson models, calibration
+risk_indicators   funnel limits, over-dispersion, false discovery rate, the indicator
+shrinkage         MGPS (EBGM) and beta-binomial; disproportionality: PRR, ROR, IC
+maxsprt, cusum    sequential tests and charts; surveillance: a plan and the looks taken
+reporting         under- and over-reporting; tracing: what is behind a flag; signals: hysteresis and clocks
+safety, cards     the cards that flows compute every day
 """
 
 from warehouse.metrics.adherence import device_in_calibration, follow_up_coverage, maintenance_on_time
