@@ -147,12 +147,15 @@ def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connect
 
 
 _TABLE_FUNCTIONS = frozenset(
-    """range generate_series unnest json_each json_tree
-    ducklake_snapshots ducklake_current_snapshot ducklake_table_insertions ducklake_table_deletions
-    ducklake_table_changes ducklake_table_info ducklake_list_files ducklake_options table_changes
-    duckdb_tables duckdb_views duckdb_columns duckdb_schemas duckdb_functions duckdb_types duckdb_keywords
-    duckdb_settings pragma_table_info""".split()
-)
+    (
+        "range", "generate_series", "unnest", "json_each", "json_tree", "ducklake_snapshots",
+        "ducklake_current_snapshot", "ducklake_table_insertions", "ducklake_table_deletions",
+        "ducklake_table_changes", "ducklake_table_info", "ducklake_list_files", "ducklake_options",
+        "table_changes", "duckdb_tables", "duckdb_views", "duckdb_columns", "duckdb_schemas",
+        "duckdb_functions", "duckdb_types", "duckdb_keywords", "duckdb_settings",
+        "pragma_table_info",
+    )
+)  # fmt: skip
 """What somebody else's FROM may call. A list of what is allowed, because read-only alone is not enough:
 `FROM ducklake_cleanup_old_files(…)` removes files over a read-only connection."""
 
