@@ -360,7 +360,7 @@ def _protocol_differences(facts: Facts, courses: pl.DataFrame, year: _Year) -> l
         rows = {
             "crude": crude(compared, cluster=cluster, **options),
             "aipw": aipw(
-                compared, covariates=[*_varying(compared, _CASE_MIX), "session_number"], cluster=cluster,
+                compared, covariates=_varying(compared, (*_CASE_MIX, "session_number")), cluster=cluster,
                 version="protocol-choice/1", **options,
             ),
         }  # fmt: skip
