@@ -333,6 +333,35 @@ def test_cover_by_counting_days(carry_over):
         assert row["days_covered"] == len([day for day in held if start <= day < end])
 
 
+def test_persistence_by_counting_days():
+    """Day by day: how long until more than ten uncovered days in a row, and how many were covered till
+    then."""
+    rng = random.Random(6)
+    start = dt.date(2026, 1, 1)
+    rows = [
+        ("north", f"p{n % 12}", start + rng.randrange(140) * DAY, rng.choice([0, 5, 20, 40]))
+        for n in range(60)
+    ]
+    frame = pl.DataFrame(
+        rows, schema=["clinic_id", "patient_key", "completed_on", "valid_days"], orient="row"
+    )
+    as_of = start + 150 * DAY
+    for row in persistence(frame, as_of=as_of, permissible_gap_days=10).iter_rows(named=True):
+        mine = sorted((on, valid) for _, key, on, valid in rows if key == row["patient_key"])
+        held: set[dt.date] = set()
+        day, end = mine[0][0], mine[0][0] + mine[0][1] * DAY
+        while day < as_of and (day - end).days <= 10:
+            held |= {day for on, valid in mine if on <= day < on + valid * DAY}
+            end = max([end, *(on + valid * DAY for on, valid in mine if on <= day)])
+            day += DAY
+        stopped = (day - end).days > 10
+        days = ((end if stopped else as_of) - mine[0][0]).days
+        assert (row["persistent_days"], row["discontinued"]) == (days, stopped)
+        if days:
+            covered = len([day for day in held if day < mine[0][0] + days * DAY])
+            assert row["implementation"] == pytest.approx(covered / days)
+
+
 # ── who is due ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -96,42 +96,51 @@ def persistence(
     if permissible_gap_days < 0:
         raise CheckFailed("permissible_gap_days: must be at least 0")
     told = _events(events, subject, on, valid_days).filter(pl.col("_on") < as_of)
-    reach = pl.col("_until").cum_max().over("_subject")
-    told = told.with_columns(_reach=reach).with_columns(_before=pl.col("_reach").shift(1).over("_subject"))
-    gap = (pl.col("_on") - pl.col("_before")).dt.total_days().clip(lower_bound=0).fill_null(0)
-    broken = (gap > permissible_gap_days).cast(pl.Int32).cum_sum().over("_subject") > 0
-    kept = told.with_columns(_gap=gap, _broken=broken)
+    new = starts(told, ["_subject"])
+    day = told["_on"].to_physical().to_numpy().astype(np.int64)
+    reach, gaps, stopped = _lasting(new, day, told["_days"].to_numpy(), permissible_gap_days)
+    today = (as_of - dt.date(1970, 1, 1)).days
+    discontinued = stopped | (today - reach > permissible_gap_days)
+    days = np.where(discontinued, reach, today) - day[new]
+    uncovered = gaps + np.where(discontinued, 0, np.maximum(today - reach, 0))
     return (
-        kept.filter(~pl.col("_broken"))
-        .group_by("_subject", maintain_order=True)
-        .agg(
-            pl.col(subject).first(),
-            started_on=pl.col("_on").first(),
-            _reach=pl.col("_reach").last(),
-            _gaps=pl.col("_gap").sum(),
-        )
-        .join(kept.group_by("_subject").agg(_stopped=pl.col("_broken").any()), on="_subject", how="left")
+        told.filter(pl.Series(new))
+        .select(*subject, started_on="_on")
         .with_columns(
-            discontinued=pl.col("_stopped")
-            | ((pl.lit(as_of) - pl.col("_reach")).dt.total_days() > permissible_gap_days)
+            persistent_days=pl.Series(days, dtype=pl.Int64),
+            discontinued=pl.Series(discontinued, dtype=pl.Boolean),
+            _uncovered=pl.Series(uncovered, dtype=pl.Int64),
         )
         .with_columns(
-            _end=pl.when("discontinued").then(pl.col("_reach")).otherwise(pl.lit(as_of)),
-            _open=pl.when("discontinued")
-            .then(0)
-            .otherwise((pl.lit(as_of) - pl.col("_reach")).dt.total_days().clip(lower_bound=0)),
-        )
-        .with_columns(persistent_days=(pl.col("_end") - pl.col("started_on")).dt.total_days())
-        .select(
-            *subject,
-            "started_on",
-            "persistent_days",
-            "discontinued",
             implementation=pl.when(pl.col("persistent_days") > 0).then(
-                1 - (pl.col("_gaps") + pl.col("_open")) / pl.col("persistent_days")
-            ),
+                1 - pl.col("_uncovered") / pl.col("persistent_days")
+            )
         )
+        .drop("_uncovered")
     )
+
+
+@numba.njit(cache=True)
+def _lasting(
+    new: np.ndarray, day: np.ndarray, days: np.ndarray, allowed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each subject: the end of its unbroken cover, the uncovered days before it, and whether a gap broke
+    it."""
+    size = new.sum()
+    reach, gaps, stopped = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.bool_)
+    subject = -1
+    for i in range(len(day)):
+        if new[i]:
+            subject += 1
+            reach[subject] = day[i] + days[i]
+        elif not stopped[subject]:
+            gap = max(day[i] - reach[subject], 0)
+            if gap > allowed:
+                stopped[subject] = True
+            else:
+                gaps[subject] += gap
+                reach[subject] = max(reach[subject], day[i] + days[i])
+    return reach, gaps, stopped
 
 
 # ── shared steps ────────────────────────────────────────────────────────────────────────────────────────
@@ -144,10 +153,8 @@ def _events(events: pl.DataFrame, subject: Sequence[str], on: str, valid_days: s
     days = numbers(events, "events", valid_days, least=0)
     if (days != np.floor(days)).any():
         raise CheckFailed(f"events.{valid_days}: must be whole days")
-    told = (
-        events.select(*subject, _on=pl.col(on), _days=pl.col(valid_days).cast(pl.Int64))
-        .with_columns(_until=pl.col("_on") + pl.duration(days=pl.col("_days")))
-        .sort(*subject, "_on", "_days")
+    told = events.select(*subject, _on=pl.col(on), _days=pl.col(valid_days).cast(pl.Int64)).sort(
+        *subject, "_on", "_days"
     )
     # A number is quicker to group by than the keys.
     return told.with_columns(_subject=pl.Series(starts(told, subject).cumsum().astype(np.int32)))
