@@ -99,10 +99,12 @@ def trace(
         having = f"{row['sessions_with_event']} of {row['of_with_event']}"
         others = f"{row['sessions_without_event']} of {row['of_without_event']}"
         lines.append(f"  {row['feature']} {row['level']}: {having} against {others}, q {row['q']:.2g}")
-    having = behind.sessions.filter(behind.sessions["events"] > 0).to_dicts()
+    with_event = behind.sessions.filter(behind.sessions["events"] > 0).to_dicts()
     shared = behind.shared.to_dicts()
     _print(
-        {**found, "counts": behind.counts(), "shared": shared, "sessions_with_event": having}, json_, lines
+        {**found, "counts": behind.counts(), "shared": shared, "sessions_with_event": with_event},
+        json_,
+        lines,
     )
 
 

@@ -189,7 +189,7 @@ def first_signals(sessions: pl.DataFrame, scope: str) -> dict[str, float | None]
     for day in sorted(week.unique()):
         groups = safety.watched_groups(sessions.filter(week <= day), scope)
         events, expected = groups["events"].to_numpy(), groups["expected"].to_numpy()
-        crossed = (maxsprt.poisson_llr(events, expected) >= critical) & (events >= plan.minimum_events)
+        crossed = (safety.statistic_of(groups) >= critical) & (events >= plan.minimum_events)
         crossed &= (expected <= plan.horizon) & (expected > 0)
         for name, hit in zip(groups["scope_id"], crossed, strict=True):
             begun.setdefault(name, day)

@@ -124,12 +124,19 @@ def test_all_lots_at_once_are_looks_one_by_one():
         _, new = module.watch(until, last, start=START, as_of=as_of)
         last = pl.concat([last, new]).sort("look").unique(["scope", "scope_id"], keep="last")
         for scope in module.WATCHED:
-            for name, events, expected in module.watched_groups(until, scope).drop("scope").iter_rows():
+            for name, events, expected, others in (
+                module.watched_groups(until, scope).drop("scope").iter_rows()
+            ):
                 before = slow.get((scope, name), no_looks())
                 if before.height and before["as_of"][-1] == as_of:
                     continue
                 slow[scope, name] = take_look(
-                    before, module.PLAN, as_of=as_of, events=events, expected=expected
+                    before,
+                    module.PLAN,
+                    as_of=as_of,
+                    events=events,
+                    expected=expected,
+                    baseline=(others, others),
                 )
     assert {(row["scope"], row["scope_id"]) for row in last.iter_rows(named=True)} == set(slow)
     for row in last.iter_rows(named=True):

@@ -114,6 +114,21 @@ def test_a_plan_that_can_never_signal_says_so():
     assert "rarer than alpha" in found.reason
 
 
+def test_a_baseline_that_is_a_sample():
+    """With a million baseline events the conditional statistic is the plain one; with twenty it is smaller.
+    """
+    plain = maxsprt.poisson_llr(12, 5.0)[0]
+    many = maxsprt.conditional_poisson_llr(12, 5.0, 1_000_000, 1_000_000.0)[0]
+    few = maxsprt.conditional_poisson_llr(12, 5.0, 20, 20.0)[0]
+    assert many == pytest.approx(plain, abs=1e-4)
+    assert few < plain - 0.5
+    slow = 12 * math.log(12 / (32 * 0.2)) + 20 * math.log(20 / (32 * 0.8))
+    assert few == pytest.approx(slow)
+    assert maxsprt.conditional_poisson_llr(
+        [3, 9, 0], [5.0, 0.0, 1.0], [20, 20, 0], [20.0, 20.0, 0.0]
+    ).tolist() == [0, 0, 0]
+
+
 def test_spending_at_looks_as_they_come():
     """Each look spends no more than planned; limits already used stand, and leave what they really spent."""
     allowed = maxsprt.power_spending(2.0)

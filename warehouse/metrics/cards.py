@@ -194,7 +194,9 @@ ADVERSE_EVENT_SURVEILLANCE = MetricCard(
     interval="garwood",
     level=0.95,
     better="lower",
-    source="Poisson MaxSPRT: Kulldorff et al., Sequential Analysis 30 (2011) 58-78; horizon 10, alpha "
+    source="Poisson MaxSPRT: Kulldorff et al., Sequential Analysis 30 (2011) 58-78, with the "
+    "conditional statistic "
+    "of Li and Kulldorff, Statistics in Medicine 29 (2010) 284-295; horizon 10, alpha "
     "0.01, at "
     "least 3 events [assumptions]",
     strata=CASE_MIX,

@@ -78,6 +78,29 @@ def poisson_llr(events: Numbers, expected: Numbers) -> np.ndarray:
     return np.where(x > mean, ratio, 0.0)
 
 
+def conditional_poisson_llr(
+    events: Numbers, expected: Numbers, baseline_events: Numbers, baseline_expected: Numbers
+) -> np.ndarray:
+    """Maximised log-likelihood ratio of an excess over a baseline that is itself a sample.
+
+    `expected` and `baseline_expected` need only be in proportion, like person-time or a model's numbers. With
+    many baseline events it is poisson_llr of the events at the baseline's rate; with few it is smaller. 0
+    where there is no excess, or nothing was expected on one side. Source: Li and Kulldorff, Statistics in
+    Medicine 29 (2010) 284-295.
+    """
+    x, e, y, f = together(
+        events=counts(events, "events"),
+        expected=exposures(expected, "expected"),
+        baseline_events=counts(baseline_events, "baseline_events"),
+        baseline_expected=exposures(baseline_expected, "baseline_expected"),
+    )
+    total, known = x + y, (e > 0) & (f > 0)
+    part = np.where(known, e / np.where(known, e + f, 1.0), 0.5)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = special.xlogy(x, x / (total * part)) + special.xlogy(y, y / (total * (1 - part)))
+    return np.where(known & (x > total * part), ratio, 0.0)
+
+
 @dataclass(frozen=True)
 class _Plan:
     """Times (increasing), the count that signals at each, and whether one may signal between them too."""

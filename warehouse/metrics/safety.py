@@ -309,15 +309,23 @@ def watch(
 
 
 def watched_groups(sessions: pl.DataFrame, scope: str) -> pl.DataFrame:
-    """`scope`, `scope_id`, `events` and `expected` (if the group were like the others) of each known group.
-    """
+    """`scope`, `scope_id`, `events`, `expected` (if the group were like the others) and `others`, the others'
+    events, of each known group. At the others' own rate as many were expected of them as they had."""
     groups = _by_group(sessions.filter(pl.col(scope) != "unknown"), scope, "expected")
-    like_others = _like_others(groups["observed"].to_numpy(), groups["expected"].to_numpy())
+    observed = groups["observed"]
     return groups.select(
         pl.lit(scope).alias("scope"),
         "scope_id",
         pl.col("observed").alias("events"),
-        pl.Series("expected", like_others),
+        pl.Series("expected", _like_others(observed.to_numpy(), groups["expected"].to_numpy())),
+        pl.Series("others", observed.sum() - observed),
+    )
+
+
+def statistic_of(groups: pl.DataFrame) -> np.ndarray:
+    """Log-likelihood ratio of an excess over the other groups, which are a sample themselves."""
+    return maxsprt.conditional_poisson_llr(
+        groups["events"], groups["expected"], groups["others"], groups["others"].cast(pl.Float64)
     )
 
 
@@ -326,7 +334,7 @@ def _looks_now(groups: pl.DataFrame, as_of: dt.datetime) -> pl.DataFrame:
     critical = PLAN.critical_value.critical_value
     assert critical is not None
     events, expected = groups["events"].to_numpy(), groups["expected"].to_numpy().astype(float)
-    statistic = column("statistic", maxsprt.poisson_llr(events, expected))
+    statistic = column("statistic", statistic_of(groups))
     within = (expected > 0) & (expected <= PLAN.horizon) & (events >= PLAN.minimum_events)
     crossed = pl.Series(within & (statistic.fill_null(0.0).to_numpy() >= critical))
     spent, _ = _by_expected()

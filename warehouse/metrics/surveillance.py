@@ -101,13 +101,21 @@ def no_looks() -> pl.DataFrame:
 
 
 def take_look(
-    history: pl.DataFrame, plan: PoissonPlan, *, as_of: dt.datetime, events: int, expected: float
+    history: pl.DataFrame,
+    plan: PoissonPlan,
+    *,
+    as_of: dt.datetime,
+    events: int,
+    expected: float,
+    baseline: tuple[int, float] | None = None,
 ) -> pl.DataFrame:
     """The history with one more look, LOOK; unchanged where nothing was expected since the last one.
 
-    `events` and `expected` are cumulative since the start. A signal stays one at every later look. Nothing is
-    looked at beyond the horizon: the last look is at its numbers, and says so. Raises CheckFailed where a
-    look goes back in time, which would look again at what has been spent.
+    `events` and `expected` are cumulative since the start. `baseline`, where the expected number rests on a
+    sample: its events, and how many of them the model expects; the statistic is then the conditional one. A
+    signal stays one at every later look. Nothing is looked at beyond the horizon: the last look is at its
+    numbers, and says so. Raises CheckFailed where a look goes back in time, which would look again at what
+    has been spent.
     """
     counts(events, "events"), exposures(expected, "expected")
     last = history.row(-1, named=True) if history.height else None
@@ -118,6 +126,9 @@ def take_look(
             return history
     critical = plan.critical_value
     statistic = float(maxsprt.poisson_llr(events, expected)[0]) if expected > 0 or events == 0 else None
+    if baseline and expected > 0:
+        # At the baseline's own rate its events are as many as expected.
+        statistic = float(maxsprt.conditional_poisson_llr(events, expected, baseline[0], baseline[1])[0])
     within = expected <= plan.horizon
     enough = events >= plan.minimum_events and expected >= plan.delay
     crossed = (
