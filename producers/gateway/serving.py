@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -23,10 +22,6 @@ from producers.gateway.tokens import Tokens
 
 STOP_SECONDS = 5
 """How long a stop waits for the page under way; what is not acknowledged by then is sent again later [A]."""
-WATCH_SECONDS = 1.0
-"""How often the process looks whether its threads live [A]."""
-
-log = structlog.get_logger("gateway")
 
 
 def run(
