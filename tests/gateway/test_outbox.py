@@ -68,7 +68,7 @@ def test_order_is_the_order_of_acceptance(requests: list[list[int]], page: int):
     expected: list[int] = []
     for request in requests:
         expected += [n for i, n in enumerate(request) if n not in expected and n not in request[:i]]
-    with Outbox(Path(":memory:")) as outbox:
+    with tempfile.TemporaryDirectory() as folder, Outbox(Path(folder) / "outbox.sqlite") as outbox:
         for request in requests:
             outbox.put([entry(number) for number in request], NOW)
         sent: list[bytes] = []
@@ -195,6 +195,7 @@ def test_room_can_be_kept_free_for_others(small_disk: Path):
 
 _WRITER = """
 import datetime as dt, sys
+import tempfile
 from pathlib import Path
 from producers.gateway.outbox import Entry, Outbox
 outbox = Outbox(Path(sys.argv[1]))
