@@ -4,10 +4,10 @@
     uv run python -m tests.benchmarks.adherence --sessions 500000 --only courses,survival
 
 Sections: `courses` (all adherence metrics and the refresh of one more day), `survival` (Kaplan-Meier of every
-clinic in one pass beside lifelines in a loop), `effects` (IPTW and AIPW beside statsmodels' logit, which is only
-their first step), `mixed` (a mixed model, and one beside statsmodels on a part). Seconds depend on the machine:
-only ratios within one run mean much; CPU seconds are told for machines that others use. Compiled parts are warm:
-a service compiles once. Prints one JSON document.
+clinic in one pass beside lifelines in a loop), `effects` (IPTW and AIPW beside statsmodels' logit, which is
+only their first step), `mixed` (a mixed model, and one beside statsmodels on a part). Seconds depend on the
+machine: only ratios within one run mean much; CPU seconds are told for machines that others use. Compiled
+parts are warm: a service compiles once. Prints one JSON document.
 """
 
 import argparse
