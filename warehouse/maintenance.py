@@ -1,6 +1,6 @@
 """Keeping the warehouse small and quick while everything else goes on.
 
-Each step is a short turn of its own among the writers, so landing waits at most about a second; killed
+Each step is a short turn of its own among the writers, so landing waits for one file at most; killed
 anywhere, the next run takes up where this one stopped. A file is removed only when no snapshot has needed it
 for a day, and never while the catalog still names it.
 """
