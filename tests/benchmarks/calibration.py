@@ -75,8 +75,8 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Power:
-    """How a planted truth fares: flagged, first by p among its kind, days from start to signal (sequential).
-    """
+    """How a planted truth fares: flagged, first by p among its kind, days from start to signal
+    (sequential)."""
 
     truth: str
     size: str
@@ -121,8 +121,8 @@ class Plant:
 
 
 def world(rng: np.random.Generator, plant: Plant | None = None) -> pl.DataFrame:
-    """One year of sessions, SESSION. Planted things are lot-05, firmware 2.0, clinic c03 and its operator o1.
-    """
+    """One year of sessions, SESSION. Planted things are lot-05, firmware 2.0, clinic c03 and its
+    operator o1."""
     plant = plant or Plant()
     n = CLINICS * SESSIONS
     clinic = np.repeat(np.arange(CLINICS), SESSIONS)

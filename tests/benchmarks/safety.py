@@ -191,8 +191,8 @@ def ebgm_pairs(rng: np.random.Generator, size: int) -> dict[str, Any]:
 
 
 def critical_value(horizon: float) -> dict[str, Any]:
-    """Critical value of the Poisson MaxSPRT; the alternative carries the same chances in plain scipy loops.
-    """
+    """Critical value of the Poisson MaxSPRT; the alternative carries the same chances in plain
+    scipy loops."""
     ours, found = timed(lambda: maxsprt.poisson_critical_value(horizon))
     value = found.critical_value
     assert value is not None

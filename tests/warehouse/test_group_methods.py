@@ -158,8 +158,8 @@ def test_a_level_without_events_is_named():
 
 
 def test_calibration_by_plain_loops():
-    """Hosmer-Lemeshow by deciles, the c statistic over all pairs, and the line on the logit by statsmodels.
-    """
+    """Hosmer-Lemeshow by deciles, the c statistic over all pairs, and the line on the logit by
+    statsmodels."""
     rng = np.random.default_rng(4)
     p = rng.uniform(0.05, 0.6, 400)
     y = (rng.random(400) < p).astype(int)
@@ -370,8 +370,8 @@ def test_benjamini_hochberg_1995():
 
 
 def test_hierarchy():
-    """Operators are tested only within rejected clinics, at a level that shrinks with the clinics rejected.
-    """
+    """Operators are tested only within rejected clinics, at a level that shrinks with the clinics
+    rejected."""
     tests = table("""
       id    | parent | p
       ------+--------+-------
@@ -424,8 +424,8 @@ def test_over_dispersion_by_hand():
 
 
 def test_the_indicator_flags_what_is_out():
-    """A clinic with twice the expected is flagged, one with few events is not; nothing expected has a reason.
-    """
+    """A clinic with twice the expected is flagged, one with few events is not; nothing expected
+    has a reason."""
     groups = table("""
       clinic | observed | expected
       -------+----------+---------
@@ -449,8 +449,8 @@ def test_the_indicator_flags_what_is_out():
 
 
 def test_fisher_indicator_edges():
-    """One clinic has nothing to compare with; where no other has an event the ratio has no value, but a flag.
-    """
+    """One clinic has nothing to compare with; where no other has an event the ratio has no value,
+    but a flag."""
     alone = kri.binomial_indicator(table("events | trials\n3 | 10"))
     assert alone["reason"].to_list() == ["only one group: nothing to compare with"]
     lone = kri.binomial_indicator(table("events | trials\n9 | 20\n0 | 200\n0 | 0"))

@@ -26,8 +26,8 @@ def measured(sessions: pl.DataFrame, as_of: dt.datetime = END) -> pl.DataFrame:
 
 
 def test_every_row_has_the_one_shape():
-    """RESULT, no NaN, limits around values, a reason where there is no value; every scope and card is there.
-    """
+    """RESULT, no NaN, limits around values, a reason where there is no value; every scope and card
+    is there."""
     rows = measured(calibration.world(np.random.default_rng(1)))
     assert dict(rows.schema) == RESULT
     assert set(rows["metric_id"]) == set(SAFETY_CARDS)
@@ -40,8 +40,8 @@ def test_every_row_has_the_one_shape():
 
 
 def test_observed_and_expected_sum_to_the_same():
-    """The model's score equations: over all groups as many are expected as were seen, and per skin type too.
-    """
+    """The model's score equations: over all groups as many are expected as were seen, and per skin
+    type too."""
     sessions, model = module.with_expected(calibration.world(np.random.default_rng(2)))
     assert sessions["expected"].sum() == pytest.approx(sessions["adverse"].sum(), rel=1e-6)
     assert sessions["expected_crude"].sum() == pytest.approx(sessions["adverse"].sum(), rel=1e-6)
@@ -70,8 +70,8 @@ def test_a_group_is_compared_with_the_others():
 
 @pytest.mark.parametrize("events", [0, 1])
 def test_no_event_or_all_events(events):
-    """Without an event nothing is expected; with one in every session, one each; nobody is flagged, no NaN.
-    """
+    """Without an event nothing is expected; with one in every session, one each; nobody is
+    flagged, no NaN."""
     rows = measured(calibration.world(np.random.default_rng(3)).with_columns(events=pl.lit(events)))
     assert rows["flag"].null_count() == rows.height
     ratios = rows.filter(pl.col("metric_id") == "adverse_event_ratio")

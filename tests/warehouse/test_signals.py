@@ -213,8 +213,8 @@ def put_sessions(warehouse, bad_lot_events: int, sessions: int = 40) -> None:
 
 @pytest.mark.integration
 def test_a_bad_lot_becomes_a_signal_that_people_look_after(warehouse):
-    """Flagged by ratio and by sequential test; opened, acknowledged, snoozed, closed; the history only grows.
-    """
+    """Flagged by ratio and by sequential test; opened, acknowledged, snoozed, closed; the history
+    only grows."""
     put_sessions(warehouse, 12)
     for day in range(3):
         refresh(

@@ -115,8 +115,8 @@ def test_a_plan_that_can_never_signal_says_so():
 
 
 def test_a_baseline_that_is_a_sample():
-    """With a million baseline events the conditional statistic is the plain one; with twenty it is smaller.
-    """
+    """With a million baseline events the conditional statistic is the plain one; with twenty it is
+    smaller."""
     plain = maxsprt.poisson_llr(12, 5.0)[0]
     many = maxsprt.conditional_poisson_llr(12, 5.0, 1_000_000, 1_000_000.0)[0]
     few = maxsprt.conditional_poisson_llr(12, 5.0, 20, 20.0)[0]

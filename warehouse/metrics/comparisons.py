@@ -119,8 +119,8 @@ def _exact_share(x: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray,
 
 
 def _mid_p_share(x: np.ndarray, n: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Limits at which the tail, counting what was seen by half, is `tail`; by bisection of every row at once.
-    """
+    """Limits at which the tail, counting what was seen by half, is `tail`; by bisection of every
+    row at once."""
 
     def above(p: np.ndarray) -> np.ndarray:
         beyond = np.where(x < n, special.betainc(x + 1, np.maximum(n - x, 1), p), 0.0)

@@ -259,8 +259,8 @@ class RiskMix:
 
 
 def risk_mix(risks: Numbers, shares: Numbers | None = None) -> RiskMix:
-    """The mix of these patients, or of these risks with these shares; 60 groups at most. Raises CheckFailed.
-    """
+    """The mix of these patients, or of these risks with these shares; 60 groups at most. Raises
+    CheckFailed."""
     p = probabilities(risks, "risks")
     if not len(p):
         raise CheckFailed("risks: must not be empty")
@@ -286,8 +286,8 @@ def risk_adjusted_cusum_arl(
     true_odds_ratio: float = 1.0,
     start: float = 0.0,
 ) -> float:
-    """ARL, in patients, of a risk-adjusted CUSUM when the true odds are `true_odds_ratio` times the model's.
-    """
+    """ARL, in patients, of a risk-adjusted CUSUM when the true odds are `true_odds_ratio` times
+    the model's."""
     truth = positive(true_odds_ratio, "true_odds_ratio")
     actual = truth * mix.risks / (1 + (truth - 1) * mix.risks)
     scores = np.concatenate(

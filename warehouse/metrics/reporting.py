@@ -190,8 +190,8 @@ def _needed(patients: _Patients, compared: np.ndarray) -> np.ndarray:
 
 
 def _moments(patients: _Patients, compared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Expected events, variance of the drawn sum, and variance of the expected number, the pool being finite.
-    """
+    """Expected events, variance of the drawn sum, and variance of the expected number, the pool
+    being finite."""
     size, longest = len(patients.clinics), patients.totals.shape[1]
     need = _needed(patients, compared)
     reached = (np.arange(longest)[None, :] < patients.length[:, None]).astype(float)
@@ -200,8 +200,8 @@ def _moments(patients: _Patients, compared: np.ndarray) -> tuple[np.ndarray, np.
     starts = np.searchsorted(patients.clinic, np.arange(size + 1))
 
     def products(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Between session numbers i and j: sums of x_i x_j, of x_i, and numbers, of patients who reach both.
-        """
+        """Between session numbers i and j: sums of x_i x_j, of x_i, and numbers, of patients who
+        reach both."""
         return values[rows].T @ values[rows], values[rows].T @ reached[rows], reached[rows].T @ reached[rows]
 
     every = products(slice(None))
@@ -310,8 +310,8 @@ def _draw(
 
 
 def _coverage(sessions: pl.DataFrame, clinics: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Share of sessions followed up, and Fisher's p of its being lower than elsewhere; null where not known.
-    """
+    """Share of sessions followed up, and Fisher's p of its being lower than elsewhere; null where
+    not known."""
     unknown = np.full(len(clinics), np.nan)
     if "followed_up" not in sessions.columns:
         return unknown, unknown

@@ -67,8 +67,8 @@ WATCH: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Safety:
-    """All safety rows of one day, the looks taken for them, and the model they rest on (null without events).
-    """
+    """All safety rows of one day, the looks taken for them, and the model they rest on (null
+    without events)."""
 
     rows: pl.DataFrame
     looks: pl.DataFrame

@@ -283,8 +283,8 @@ def ebgm(
 
 @dataclass(frozen=True)
 class BetaPrior:
-    """Prior of a proportion, beta(alpha, beta). An `alpha + beta` of 1e8 or more means no spread was found.
-    """
+    """Prior of a proportion, beta(alpha, beta). An `alpha + beta` of 1e8 or more means no spread
+    was found."""
 
     alpha: float
     beta: float
