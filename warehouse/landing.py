@@ -19,7 +19,7 @@ from producers.contracts import CODEC_VERSION, Retryable, WarehouseConflict
 from warehouse.decoding import REFUSED, Decoded, arrow_table, origin
 from warehouse.erased import without_erased
 from warehouse.log import Batch, Partition, progress
-from warehouse.store import Connection, Location, rows, statement, transaction
+from warehouse.store import Connection, Location, naming_failures, rows, statement, transaction
 from warehouse.tombstones import Tombstones
 
 
@@ -74,7 +74,7 @@ def land(
     tombstones = tombstones or Tombstones(None)
     decoded = without_erased(decoded, tombstones)
     bind = {"batch_id": batch_id, "landed_at": landed_at}
-    with laid_out(connection, decoded):
+    with naming_failures(location), laid_out(connection, decoded):  # its end fails on a full disk, too
         with transaction(connection, location):
             refuse_stale(connection, tombstones)
             conflicts = store_accepted(connection, decoded, batch_id=batch_id, landed_at=landed_at)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.store import Connection, Location, rows, statement, transaction
+from warehouse.store import Connection, Location, naming_failures, rows, statement, transaction
 
 Ints = npt.NDArray[np.int64]
 Headers = list[tuple[str, bytes | None]]
@@ -150,5 +150,6 @@ def claim(
                     statement("landing/begin"),
                     {"topic": partition.topic, "partition": partition.number, "next_offset": first, "at": at},
                 )
-    held = progress(connection)
+    with naming_failures(location):
+        held = progress(connection)
     return {partition: held[partition] for partition in bounds}

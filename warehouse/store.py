@@ -257,6 +257,19 @@ def writer_turn(location: Location) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def naming_failures(location: Location) -> Iterator[None]:
+    """What DuckDB raises for a full disk or a conflict becomes the error that says what to do about it."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        if _NO_SPACE.search(str(error)):
+            raise WarehouseUnavailable(f"no space left for the warehouse {location.data_path}") from error
+        if isinstance(error, duckdb.Error) and _CONFLICT.search(str(error)):
+            raise WarehouseConflict(f"warehouse commit: {first_line(error)}") from error
+        raise
+
+
+@contextlib.contextmanager
 def transaction(connection: Connection, location: Location) -> Iterator[Connection]:
     """One atomic write. On any exception the transaction is rolled back and the exception re-raised:
     DuckDB's COMMIT on an aborted transaction would say OK and drop the rows.
@@ -264,18 +277,14 @@ def transaction(connection: Connection, location: Location) -> Iterator[Connecti
     Raises WarehouseConflict where another writer came first: run the whole transaction again; and
     WarehouseUnavailable where its disk is full.
     """
-    with writer_turn(location):
+    with naming_failures(location), writer_turn(location):
         connection.execute("BEGIN")
         try:
             yield connection
             connection.execute("COMMIT")
-        except BaseException as error:
+        except BaseException:
             with contextlib.suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
-            if isinstance(error, duckdb.Error) and _CONFLICT.search(str(error)):
-                raise WarehouseConflict(f"warehouse commit: {first_line(error)}") from error
-            if isinstance(error, duckdb.Error | OSError) and _NO_SPACE.search(str(error)):
-                raise WarehouseUnavailable(f"no space left for the warehouse {location.data_path}") from error
             raise
 
 
