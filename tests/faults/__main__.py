@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.faults import test_broker, test_poison
+from tests.faults import test_broker, test_limits, test_poison
 from tests.faults.harness import FaultBroker, World
 from tests.faults.kills import kill_again_and_again
 from tests.faults.proxy import Proxy
@@ -83,8 +83,23 @@ def poison(world: World, asked: argparse.Namespace) -> dict[str, Any]:
     return {"messages": asked.messages, "by_rule": test_poison.survive(world, asked.messages)}
 
 
+def memory(world: World, asked: argparse.Namespace) -> dict[str, Any]:
+    """Row 21: the peak memory of landing a backlog, and of one three times as large."""
+    home = world.log.parent / "three times"
+    home.mkdir()
+    small = test_limits.peak_bytes(world, asked.backlog)
+    thrice = World(home, world.broker, world.seed, **test_limits.SMALL_BATCHES)
+    try:
+        large = test_limits.peak_bytes(thrice, 3 * asked.backlog)
+    finally:
+        thrice.close()
+    if large > 1.25 * small or large > 2**30:
+        raise AssertionError(f"{small} bytes became {large} with three times the backlog")
+    return {"frames": [asked.backlog, 3 * asked.backlog], "peak_mib": [small // 2**20, large // 2**20]}
+
+
 Row = Callable[[World, argparse.Namespace], dict[str, Any]]
-ROWS: tuple[Row, ...] = (kills, kills_with_maintenance, poison, network, pause, broker_kills)
+ROWS: tuple[Row, ...] = (kills, kills_with_maintenance, poison, network, pause, broker_kills, memory)
 
 
 def main() -> int:
@@ -96,6 +111,7 @@ def main() -> int:
     parser.add_argument("--pause-seconds", type=float, default=60)
     parser.add_argument("--network-rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=10_000)
+    parser.add_argument("--backlog", type=int, default=50_000, help="frames, of the memory row")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--only", nargs="*", choices=[row.__name__ for row in ROWS])
     asked = parser.parse_args()
@@ -110,7 +126,8 @@ def main() -> int:
                 if not asked.only or row.__name__ in asked.only:
                     home = Path(folder) / row.__name__
                     home.mkdir()
-                    _one(report, row, World(home, broker, seed + number), asked)
+                    more = test_limits.SMALL_BATCHES if row is memory else {}
+                    _one(report, row, World(home, broker, seed + number, **more), asked)
         finally:
             broker.resume()
             broker.stop()
