@@ -29,7 +29,7 @@ def test_adjusted_intervals_hold_the_truth_and_crude_ones_do_not():
 
 
 def test_alike_protocols_are_seldom_called_different():
-    """Of 40 worlds of four alike protocols at most 6 see any difference after adjustment, many more without it."""
+    """Of 40 worlds of four alike protocols, 6 at most see a difference once adjusted, many more without."""
     found = false_positives(SEED, WORLDS, 800)
     assert found["any of six pairs called different, Holm"]["share"] <= 6 / 40
     assert found["the same with Holm, unadjusted for the case mix"]["share"] > 0.3

@@ -338,7 +338,7 @@ def everything(warehouse: Warehouse) -> pl.DataFrame:
 
 
 def test_an_empty_warehouse_has_results_without_values(warehouse):
-    """Before the first event every metric has its network row, with a reason and no number."""
+    """Before the first event each metric has its network row, with a reason, no number; no group, no row."""
     report = refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
     found = everything(warehouse)
     assert report.rows == found.height
