@@ -40,6 +40,7 @@ class EventSource:
         self._topics = tuple(topics)
         self._share = share
         self._next: dict[Partition, int] = {}
+        self._ids: dict[str, str] = {}
         try:
             self._consumer = KafkaConsumer(
                 bootstrap_servers=bootstrap,
@@ -106,6 +107,12 @@ class EventSource:
             raise BrokerUnavailable(f"Kafka offsets: {type(error).__name__}") from None
         return {Partition(p.topic, p.partition): (first[p], end[p]) for p in partitions}
 
+    def topic_ids(self) -> dict[str, str]:
+        """Kafka's id of each topic; a broker older than 3.1 gives none."""
+        cluster = self._consumer._client.cluster
+        found = {topic: cluster.topic_id(topic) for topic in {p.topic for p in self.partitions()}}
+        return {topic: str(topic_id) for topic, topic_id in found.items() if topic_id is not None}
+
     def seek(self, positions: Mapping[Partition, int]) -> None:
         """Read from these offsets on. Raises CheckFailed when Kafka no longer has one of them."""
         bounds = self.bounds()
@@ -117,6 +124,7 @@ class EventSource:
         for partition, position in positions.items():
             self._consumer.seek(_kafka(partition), position)
         self._next = dict(positions)
+        self._ids = self.topic_ids()
 
     def poll(self, *, max_events: int, max_bytes: int, max_seconds: float) -> Batch:
         """Gather events until one of the bounds is reached; empty when there were none in time."""
@@ -137,7 +145,15 @@ class EventSource:
                 size += sum(len(p.buffer) for p in parts)
             if time.monotonic() >= deadline:
                 break
+        self._refuse_made_anew()
         return Batch([self._slice(partition, parts) for partition, parts in gathered.items()])
+
+    def _refuse_made_anew(self) -> None:
+        """What was polled from a topic that was made anew under us does not follow what we landed."""
+        for topic, topic_id in self._ids.items():
+            now = self._consumer._client.cluster.topic_id(topic)
+            if now is not None and str(now) != topic_id:
+                raise CheckFailed(f"{topic} was deleted and made anew while it was read")
 
     def _records(self, found: list[Any]) -> list[Records]:
         """What the consumer gave: whole batches, or records one by one where those cannot be had."""

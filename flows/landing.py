@@ -38,6 +38,9 @@ log = structlog.get_logger("landing")
 
 Clock = Callable[[], dt.datetime]
 
+REOPEN_SECONDS = 300.0
+"""From this age on a run asks Kafka anew which partitions there are: a clinic may have got its own topics."""
+
 
 @dataclass
 class Totals:
@@ -77,6 +80,7 @@ class Lander:
         key_file = settings.privacy_key
         self._tombstones = Tombstones(Key.of(key_file) if key_file.exists() else None)
         self._ahead: Prefetch | None = None
+        self._opened = time.monotonic()
         self._numbers = itertools.count()
         self._run = uuid.uuid4().hex[:12]
 
@@ -92,6 +96,8 @@ class Lander:
         A broker that is away, a full disk and a locked catalog are waited for. Raises CheckFailed when Kafka
         no longer holds what we have not landed: nothing may be skipped silently.
         """
+        if time.monotonic() - self._opened > REOPEN_SECONDS:
+            self._reset()
         totals = Totals()
         deadline = time.monotonic() + seconds
         while not stop.is_set() and time.monotonic() < deadline:
@@ -106,7 +112,6 @@ class Lander:
                 log.warning("cannot land now, trying again", reason=str(error))
                 self._reset()
                 stop.wait(1)
-        self._reset()  # the next run asks Kafka anew: a clinic's own topics may have been added
         return totals
 
     def close(self) -> None:
@@ -123,6 +128,7 @@ class Lander:
         except BaseException:
             source.close()
             raise
+        self._opened = time.monotonic()
         self.meter.begins(positions)
         log.info("reading", partitions=len(positions), worker=self._worker)
         return Prefetch(
@@ -136,7 +142,12 @@ class Lander:
 
     def _claim(self, source: EventSource) -> Mapping[Partition, int]:
         return _retrying()(
-            claim, self._connection, self._settings.location, source.bounds(), at=self._clock()
+            claim,
+            self._connection,
+            self._settings.location,
+            source.bounds(),
+            at=self._clock(),
+            topic_ids=source.topic_ids(),
         )
 
     def _reset(self) -> None:

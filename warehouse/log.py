@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from producers.contracts import CheckFailed
 from warehouse.store import Connection, Location, naming_failures, rows, statement, transaction
 
 Ints = npt.NDArray[np.int64]
@@ -140,16 +141,43 @@ def claim(
     bounds: Mapping[Partition, tuple[int, int]],
     *,
     at: dt.datetime,
+    topic_ids: Mapping[str, str] | None = None,
 ) -> dict[Partition, int]:
-    """Where to read on: the stored progress, or for a partition never seen its first offset, now stored."""
+    """Where to read on: the stored progress, or for a partition never seen its first offset, now stored.
+
+    `topic_ids` are Kafka's own ids of the topics. Raises CheckFailed where a topic has another one than when
+    landing began to read it: it was deleted and made anew, and the offsets we hold mean nothing in it.
+    """
+    ids = topic_ids or {}
     with transaction(connection, location):
         known = progress(connection)
+        _refuse_made_anew(connection, ids)
         for partition, (first, _) in bounds.items():
             if partition not in known:
-                connection.execute(
-                    statement("landing/begin"),
-                    {"topic": partition.topic, "partition": partition.number, "next_offset": first, "at": at},
-                )
+                begin = {
+                    "topic": partition.topic,
+                    "partition": partition.number,
+                    "next_offset": first,
+                    "at": at,
+                }
+                connection.execute(statement("landing/begin"), begin | {"topic_id": ids.get(partition.topic)})
     with naming_failures(location):
         held = progress(connection)
     return {partition: held[partition] for partition in bounds}
+
+
+def _refuse_made_anew(connection: Connection, ids: Mapping[str, str]) -> None:
+    known = {row["topic"]: row["topic_id"] for row in rows(connection, statement("landing/topic_ids"))}
+    for topic, topic_id in ids.items():
+        if known.get(topic, topic_id) != topic_id:
+            raise CheckFailed(
+                f"{topic}: Kafka's topic is another one than before, deleted and made anew; "
+                "what its first form held past our progress was never landed"
+            )
+    if new := ids.keys() - known.keys():
+        for row in rows(connection, statement("landing/progress")):
+            if row["topic"] in new:
+                new -= {row["topic"]}
+                connection.execute(
+                    statement("landing/name_topic"), {"topic": row["topic"], "topic_id": ids[row["topic"]]}
+                )

@@ -61,7 +61,7 @@ def test_truncated_under_a_running_worker(world: World):
 
 
 def test_recreated_topic(world: World):
-    """A topic that was deleted and made anew ends before the warehouse's place: refused by name."""
+    """A topic that was deleted and made anew, and is still empty: refused by name."""
     world.publish(range(200))
     world.drain()
     with world.broker.admin() as admin:
@@ -70,4 +70,21 @@ def test_recreated_topic(world: World):
     with world.landing() as landing:
         world.until(lambda: landing.error is not None)
     assert isinstance(landing.error, CheckFailed)
-    assert "was the topic recreated" in str(landing.error)
+    assert "made anew" in str(landing.error)
+
+
+def test_a_topic_made_anew_is_refused_however_long_it_has_grown(world: World):
+    """Its name and its offsets look right; its id tells that they mean other events."""
+    world.publish(range(200))
+    world.drain()
+    before = progress(world.connection)
+    with world.broker.admin() as admin:
+        world.broker.delete(admin, [TELEMETRY])
+    create_topics(world.broker.bootstrap)
+    world.publish(range(200, 1_000))
+    assert all(bounds(world.broker.bootstrap)[p][1] >= at for p, at in before.items() if p.topic == TELEMETRY)
+    with world.landing() as landing:
+        world.until(lambda: landing.error is not None)
+    assert isinstance(landing.error, CheckFailed)
+    assert "made anew" in str(landing.error)
+    assert progress(world.connection) == before
