@@ -119,14 +119,29 @@ def simulate(
     days: int | None = None,
     seed: int | None = None,
     speed: float | None = None,
+    telemetry_days: Annotated[int | None, Parameter(help="Last days of history with telemetry")] = None,
     bad: Annotated[int | None, Parameter(help="Malformed events to plant")] = None,
+    plant: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Truth to plant, like lot-breakouts:ratio=8; repeatable"),
+    ] = None,
+    config: Annotated[Path | None, Parameter(help="TOML file that sets parameters")] = None,
     home: Home = None,
 ) -> None:
     """Simulate clinics into Kafka: history first, then live until stopped. Continues where it stopped."""
     from flows.simulating import run
 
     log_json()
-    given = {"clinics": clinics, "days": days, "seed": seed, "speed": speed, "bad": bad}
+    given = {
+        "clinics": clinics,
+        "days": days,
+        "seed": seed,
+        "speed": speed,
+        "telemetry_days": telemetry_days,
+        "bad": bad,
+        "plant": None if plant is None else tuple(plant),
+        "config": config,
+    }
     run(settings_of(home), {name: value for name, value in given.items() if value is not None})
 
 

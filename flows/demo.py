@@ -148,7 +148,7 @@ def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
     Events that somebody else published meanwhile are not the simulator's and do not count.
     """
     from producers.simulator import load_manifest
-    from producers.simulator.world import build_world
+    from producers.simulator.manifest import world_of
 
     stack.stop_simulator()
     deadline = time.monotonic() + SETTLE_SECONDS
@@ -158,9 +158,7 @@ def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
     if manifest is None:
         raise CheckFailed(f"the simulator has produced nothing: see {stack.settings.home / 'logs'}")
     totals = now["totals"]
-    scenario = manifest.scenario
-    network = build_world(scenario.seed, scenario.clinics, manifest.start)
-    landed = _landed_of(stack.settings, [clinic.clinic_id for clinic in network.clinics])
+    landed = _landed_of(stack.settings, [clinic.clinic_id for clinic in world_of(manifest).clinics])
     return {
         "produced": manifest.events,
         "landed": landed,

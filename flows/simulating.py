@@ -22,7 +22,11 @@ log = structlog.get_logger("simulator")
 
 
 def run(settings: Settings, options: Mapping[str, Any]) -> None:
-    """Simulate into Kafka until SIGTERM or SIGINT; waits for the broker, also when it goes away."""
+    """Simulate into Kafka until SIGTERM or SIGINT; waits for the broker, also when it goes away.
+
+    Raises SettingsError for options that cannot be, before the broker is asked for.
+    """
+    simulator.settle(SimulatorOptions(**options), settings.home, utc_now())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

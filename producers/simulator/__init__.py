@@ -7,7 +7,7 @@
 The same seed, start and options give the same events, byte for byte.
 """
 
-from producers.simulator.manifest import Manifest, Scenario, SimulatorOptions, load_manifest
+from producers.simulator.manifest import Manifest, Scenario, SimulatorOptions, load_manifest, settle
 from producers.simulator.runner import run
 
-__all__ = ["Manifest", "Scenario", "SimulatorOptions", "load_manifest", "run"]
+__all__ = ["Manifest", "Scenario", "SimulatorOptions", "load_manifest", "run", "settle"]

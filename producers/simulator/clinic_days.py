@@ -21,7 +21,7 @@ from producers.simulator.parameters import Parameters
 from producers.simulator.patients import new_patient, next_visit
 from producers.simulator.telemetry import Needling, Pen, device_day
 from producers.simulator.upkeep import Upkeep
-from producers.simulator.visits import Visit, deferred, is_aborted, is_deferred
+from producers.simulator.visits import AGAIN, Visit, deferred, is_aborted, is_deferred
 from producers.simulator.visits import treated as stated
 from producers.simulator.world import Clinic, Operator, World, rng_for
 
@@ -46,7 +46,14 @@ class _ClinicDays:
         self._telemetry_from = telemetry_from
         self._frames_after = frames_after
         self._future: list[Item] = []
-        self._pens = [Pen(device, int(world.start.timestamp())) for device in clinic.devices]
+        self._pens = [
+            Pen(
+                device,
+                int(world.start.timestamp()),
+                stroke_loss=world.planted.stroke_loss(device.device_id),
+            )
+            for device in clinic.devices
+        ]
         self._upkeep = Upkeep(world, clinic)
         self._calibration_due: dict[str, dt.date] = {}
         self._calibrations = itertools.count(1)
@@ -83,6 +90,8 @@ class _ClinicDays:
         )
         self._calibrate(day, hours[0], rng)
         self._all_later(self._upkeep.items(day, hours))
+        for pen in self._pens:
+            pen.depth_bias_mm = self._world.planted.depth_error_mm(self._upkeep.firmware(pen.device))
         needlings: list[list[Needling]] = [[] for _ in self._pens]
         staff = rng.sample(self._clinic.operators, len(self._pens))
         for slot, booking in self._diary.arrivals(day, rng):
@@ -95,7 +104,7 @@ class _ClinicDays:
     def _take_calls(self, day: dt.date, hours: tuple[int, int], rng: random.Random) -> None:
         """New patients book their first visit."""
         for _ in range(_poisson(self._clinic.new_patients_per_open_day, rng)):
-            patient = new_patient(self._clinic, next(self._patients), rng, self._parameters)
+            patient = new_patient(self._world, self._clinic, next(self._patients), rng)
             wish = day + dt.timedelta(days=rng.randint(*map(int, self._parameters.first_visit_days)))
             self._diary.book(patient, wish, rng.randrange(*hours), rng)
 
@@ -112,6 +121,8 @@ class _ClinicDays:
         """One visit; None where screening sent the patient home."""
         parameters, operator, pen = self._parameters, staff[slot.room], self._pens[slot.room]
         patient, number = booking.patient, booking.number
+        planted = self._world.planted
+        cartridge = planted.cartridge(self._clinic, number)
         started = slot.second + int(rng.uniform(*parameters.numbing_minutes) * _MINUTE)
         ended = started + int(rng.uniform(*parameters.needling_minutes) * _MINUTE)
         completed = ended + int(rng.uniform(*parameters.soothing_minutes) * _MINUTE)
@@ -124,8 +135,8 @@ class _ClinicDays:
             device_id=pen.device.device_id,
             protocol_id=protocol.protocol_id,
             protocol_version=protocol.version,
-            cartridge_lot=f"L{self._clinic.number:02d}-{number // parameters.cartridges_per_lot + 1:04d}",
-            cartridge_serial=f"C{self._clinic.number:02d}-{number:07d}",
+            cartridge_lot=self._clinic.lot_of(cartridge),
+            cartridge_serial=self._clinic.cartridge_serial(cartridge),
             indication=patient.indication,
             area=patient.area,
             skin_type=patient.skin_type,
@@ -134,7 +145,7 @@ class _ClinicDays:
             session_number=min(200, patient.sessions + 1),
             started_at=instant(started),
             completed_at=instant(completed),
-            depth_mm=patient.depth_mm,
+            depth_mm=min(2.5, patient.depth_mm + planted.deeper_mm(operator.operator_id, patient)),
             stroke_rate_per_min=protocol.stroke_rate_per_min,
             passes=rng.randint(*map(int, parameters.passes)),
             contraindication_overridden=rng.random() < parameters.contraindication_overridden,
@@ -157,11 +168,14 @@ class _ClinicDays:
         next_day = None if wish is None else self._diary.book(patient, wish, completed + 5 * _MINUTE, rng)
         treated = Treated(
             clinic=self._clinic,
+            planted=planted,
             operator=operator,
             patient=patient,
             session_id=data.session_id,
             completed=completed,
             depth_mm=data.depth_mm,
+            cartridge_lot=data.cartridge_lot,
+            firmware=self._upkeep.firmware(pen.device),
             contraindication_overridden=data.contraindication_overridden,
             series_complete=phase == "series" and patient.sessions == protocol.sessions_planned,
             next_visit=None if next_day is None else self._clinic.second(next_day),
@@ -177,7 +191,7 @@ class _ClinicDays:
         self._later(item(source, number, completed, event_id, topic, type_, data))
         slip, delay = rng.random(), rng.randint(120, 7200)
         if slip < self._parameters.session_entered_twice:
-            twice = msgspec.structs.replace(data, session_id=f"{data.session_id}-again")
+            twice = msgspec.structs.replace(data, session_id=f"{data.session_id}{AGAIN}")
             twice_id = f"{twice.session_id}-completed"
             self._later(item(source, number, completed + 60, twice_id, topic, type_, twice))
             void = EventVoided(voided_id=twice_id, reason="duplicate-entry")
@@ -199,7 +213,7 @@ class _ClinicDays:
                 continue
             days = rng.uniform(*self._clinic.calibration_days)
             if due is None:  # spread the devices of a network that joined on one day
-                days *= rng.uniform(0.2, 1)
+                days *= rng.uniform(*self._clinic.first_calibration_share)
             self._calibration_due[device_id] = day + dt.timedelta(days=round(days))
             second = opening + 300 * index
             found = round(pen.depth_error_mm(second, self._parameters), 3)

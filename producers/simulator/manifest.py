@@ -9,9 +9,12 @@ import msgspec
 
 from producers.contracts import SettingsError
 from producers.simulator.items import Place
+from producers.simulator.parameters import Parameters, Stated, load_parameters, parameters_of, stated
+from producers.simulator.truths import Truth, wishes
+from producers.simulator.world import World, build_world
 
 STATE_FILE = "simulator.json"
-STREAM_VERSION = 3
+STREAM_VERSION = 4
 """Raised whenever the same scenario makes other events than before; an older home cannot go on then."""
 
 
@@ -20,15 +23,19 @@ class SimulatorOptions:
     """What a user may choose; None takes what the home was started with, else the default."""
 
     clinics: int | None = None
-    """Clinics in the network, 1-200; default 12."""
+    """Clinics in the network, 1-1000; default 12."""
     days: int | None = None
-    """Days of history before the first start, 1-1825; default 365."""
+    """Days of history before the first start, 1-3653; default 365."""
     seed: int | None = None
     """Seed of all randomness; default 1."""
     bad: int | None = None
     """Malformed events planted in the history, 0-10 000; default 25."""
     telemetry_days: int | None = None
     """Last days of the history that carry telemetry, 0 to `days`; default 2, or `days` if fewer."""
+    plant: tuple[str, ...] | None = None
+    """Truths to plant, like `lot-breakouts:ratio=8`; default none. See `truths.TRUTHS`."""
+    config: Path | None = None
+    """TOML file that sets parameters; default: each parameter's own. See `parameters.Parameters`."""
     speed: float = 1.0
     """Simulated seconds a second until the clock is caught up with, 1-86 400; may differ at each start."""
 
@@ -41,6 +48,21 @@ class Scenario(msgspec.Struct, frozen=True):
     seed: int
     bad: int
     telemetry_days: int
+    plant: tuple[str, ...] = ()
+    """Each truth with all its sizes."""
+
+
+class Told(msgspec.Struct):
+    """A planted truth: whom it befalls, how strongly, when, and the sessions it befell so far."""
+
+    name: str
+    sizes: dict[str, float]
+    ids: dict[str, str]
+    dates: dict[str, str]
+    sessions: int = 0
+    """Completed sessions, entries made twice counted once."""
+    first_session_at: dt.datetime | None = None
+    last_session_at: dt.datetime | None = None
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -65,6 +87,8 @@ class Manifest(msgspec.Struct, kw_only=True):
     by_type: dict[str, int] = msgspec.field(default_factory=dict)
     by_topic: dict[str, int] = msgspec.field(default_factory=dict)
     bad_by_kind: dict[str, int] = msgspec.field(default_factory=dict)
+    truths: list[Told] = msgspec.field(default_factory=list)
+    parameters: dict[str, Stated] = msgspec.field(default_factory=dict)
 
     @property
     def events(self) -> int:
@@ -75,6 +99,19 @@ class Manifest(msgspec.Struct, kw_only=True):
     def bad(self) -> int:
         """Malformed events produced."""
         return sum(self.bad_by_kind.values())
+
+
+def world_of(manifest: Manifest) -> World:
+    """The network that the manifest tells of."""
+    scenario = manifest.scenario
+    return build_world(
+        scenario.seed, scenario.clinics, manifest.start, parameters(manifest), wishes(scenario.plant)
+    )
+
+
+def parameters(manifest: Manifest) -> Parameters:
+    """The parameters in force. Raises SettingsError where somebody has changed them in the state file."""
+    return parameters_of({name: found.value for name, found in manifest.parameters.items()}, STATE_FILE)
 
 
 def settle(options: SimulatorOptions, home: Path | None, now: dt.datetime) -> Manifest:
@@ -109,11 +146,11 @@ def save_manifest(manifest: Manifest, home: Path) -> None:
 
 _DEFAULTS = {"clinics": 12, "days": 365, "seed": 1, "bad": 25, "telemetry_days": 2}
 _RANGES: dict[str, tuple[float, float]] = {
-    "clinics": (1, 200),
-    "days": (1, 1825),
+    "clinics": (1, 1000),
+    "days": (1, 3653),
     "seed": (0, 2**63 - 1),
     "bad": (0, 10_000),
-    "telemetry_days": (0, 1825),
+    "telemetry_days": (0, 3653),
     "speed": (1, 86_400),
 }
 
@@ -133,7 +170,20 @@ def _begin(options: SimulatorOptions, now: dt.datetime) -> Manifest:
     settled["telemetry_days"] = min(settled["telemetry_days"], settled["days"])
     start = (now - dt.timedelta(days=settled["days"])).astimezone(dt.UTC)
     start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Manifest(scenario=Scenario(**settled), start=start, first_run_at=now, reached=start)
+    plant = tuple(map(str, wishes(options.plant or ())))
+    manifest = Manifest(
+        scenario=Scenario(**settled, plant=plant),
+        start=start,
+        first_run_at=now,
+        reached=start,
+        parameters=stated(load_parameters(options.config)),
+    )
+    manifest.truths = [_told(truth) for truth in world_of(manifest).planted.truths]
+    return manifest
+
+
+def _told(truth: Truth) -> Told:
+    return Told(name=truth.name, sizes=truth.sizes, ids=truth.ids, dates=truth.dates)
 
 
 def _resume(home: Path | None, options: SimulatorOptions) -> Manifest | None:
@@ -149,10 +199,25 @@ def _resume(home: Path | None, options: SimulatorOptions) -> Manifest | None:
         ) from None
     if manifest.stream_version != STREAM_VERSION:
         raise SettingsError(f"{file} was written by another version of the simulator: use a new home")
+    _check_same_parameters(manifest, options.config, file)
     for field in fields(options):
         given, recorded = getattr(options, field.name), getattr(manifest.scenario, field.name, None)
+        if field.name == "plant" and given is not None:
+            given = tuple(map(str, wishes(given)))
         if None not in (given, recorded) and given != recorded:
             raise SettingsError(
                 f"{field.name} {given}: {file} was started with {recorded}; leave it out, or use a new home"
             )
     return manifest
+
+
+def _check_same_parameters(manifest: Manifest, config: Path | None, file: Path) -> None:
+    if config is None:
+        return
+    given, recorded = load_parameters(config), parameters(manifest)
+    for name in Parameters.__struct_fields__:
+        now, before = getattr(given, name), getattr(recorded, name)
+        if now != before:
+            raise SettingsError(
+                f"{config}: {name} {now}: {file} was started with {before}; leave it out, or use a new home"
+            )

@@ -5,7 +5,7 @@ Each is emitted when the clinic states it, which may be weeks after the session.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from producers.contracts.events import (
 from producers.simulator.items import Item, instant, item
 from producers.simulator.parameters import Parameters
 from producers.simulator.patients import Patient, effect
+from producers.simulator.truths import Planted
 from producers.simulator.world import Clinic, Operator
 
 DAY = 86_400
@@ -41,11 +42,15 @@ class Treated:
     """A session that has just ended, as far as its outcome depends on it."""
 
     clinic: Clinic
+    planted: Planted
     operator: Operator
     patient: Patient
     session_id: str
     completed: int
     depth_mm: float
+    cartridge_lot: str
+    firmware: str
+    """What the device ran."""
     contraindication_overridden: bool
     series_complete: bool
     """Whether this was the last session of the series."""
@@ -70,8 +75,10 @@ def outcomes(treated: Treated, rng: random.Random, parameters: Parameters) -> It
     """Everything the clinic will state about a session after it, in no order."""
     adverse = list(_adverse(treated, rng, parameters))
     follow_up = _follow_up_at(treated, rng, parameters)
+    transient = _stated(treated, _transient(treated, adverse, rng, parameters))
+    adverse = [*_stated(treated, adverse), *_overstated(treated)]
     numbered = 0
-    for sign in (*_transient(treated, adverse, rng, parameters), *adverse):
+    for sign in (*transient, *adverse):
         aware = _aware_at(treated, sign, follow_up, rng, parameters)
         if aware is not None:
             numbered += 1
@@ -108,11 +115,15 @@ def _adverse(treated: Treated, rng: random.Random, parameters: Parameters) -> It
         resolved = onset + int(rng.lognormvariate(math.log(days), sd_log) * DAY)
         return Sign(term, grade, onset, resolved, onset)
 
-    if rng.random() < pih_probability(treated.patient, treated.depth_mm, parameters):
+    def risk(of: Term) -> float:
+        return treated.planted.risk(of, treated)
+
+    pih = pih_probability(treated.patient, treated.depth_mm, parameters)
+    if rng.random() < pih * risk("hyperpigmentation"):
         onset_days = rng.lognormvariate(math.log(parameters.pih_onset_median_days), 0.3)
         grade = rng.choices((1, 2, 3), (0.70, 0.28, 0.02))[0]
         yield sign("hyperpigmentation", onset_days, parameters.pih_duration_median_days, 0.5, grade)
-    if rng.random() < parameters.breakout:
+    if rng.random() < parameters.breakout * risk("breakout"):
         yield sign("breakout", rng.uniform(1, 7), 10, 0.4, rng.choices((1, 2), (0.7, 0.3))[0])
     if rng.random() < parameters.bruising:
         yield sign("bruising", rng.uniform(0.1, 1.5), 7, 0.3, rng.choices((1, 2), (0.9, 0.1))[0])
@@ -121,12 +132,39 @@ def _adverse(treated: Treated, rng: random.Random, parameters: Parameters) -> It
     )
     if rng.random() < infection:
         yield sign("infection", rng.uniform(2, 6), 9, 0.3, rng.choices((2, 3), (0.85, 0.15))[0])
+    if parameters.scarring and rng.random() < parameters.scarring:
+        yield sign("scarring", rng.uniform(7, 21), 180, 0.3, rng.choices((1, 2), (0.6, 0.4))[0])
     if rng.random() < parameters.prolonged:
         onset = end + rng.randint(60, 1800)
         term: Term = "oedema" if rng.random() < parameters.oedema_share else "erythema"
         lasted = 7 * DAY + int(rng.expovariate(1 / 5) * DAY)
         # Only its lasting makes it more than the expected reaction, so only then is it told.
         yield Sign(term, rng.choices((1, 2), (0.7, 0.3))[0], onset, onset + lasted, onset + 7 * DAY)
+
+
+def _stated(treated: Treated, signs: Iterable[Sign]) -> list[Sign]:
+    """Those that the clinic states if it knows of them; randomness of its own."""
+    share = treated.clinic.stated_share
+    found = list(signs)
+    if share == 1:
+        return found
+    rng = _of_habit(treated, found[0].term if found else "")
+    return [sign for sign in found if rng.random() < share]
+
+
+def _overstated(treated: Treated) -> Iterator[Sign]:
+    """What a clinic that over-reports says beside; randomness of its own."""
+    if treated.clinic.overstated == 0:
+        return
+    rng = _of_habit(treated, "overstated")
+    if rng.random() < treated.clinic.overstated:
+        onset = treated.completed + int(rng.uniform(0.5, 3) * DAY)
+        term: Term = rng.choice(("breakout", "bruising"))
+        yield Sign(term, 1, onset, onset + int(rng.uniform(2, 8) * DAY), onset)
+
+
+def _of_habit(treated: Treated, what: str) -> random.Random:
+    return random.Random(f"{treated.clinic.patient_secret.hex()}/{treated.session_id}/{what}")
 
 
 def _transient(

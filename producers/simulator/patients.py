@@ -8,7 +8,7 @@ from typing import Literal
 
 from producers.contracts.events import AgeBand, Area, Indication
 from producers.simulator.parameters import Parameters
-from producers.simulator.world import PROTOCOLS, Clinic, Protocol, tilted
+from producers.simulator.world import Clinic, Protocol, World, tilted
 
 AGE_BANDS: tuple[AgeBand, ...] = ("18-29", "30-39", "40-49", "50-59", "60+")
 
@@ -27,6 +27,8 @@ class Patient:
     sun_protected: bool
     gain: float
     """Added to the effect of every course, GAIS grades."""
+    depth_mm: float = 0.0
+    """To set: the protocol's, shallower on thin skin and on types V-VI [A]."""
     sessions: int = 0
 
     @property
@@ -34,23 +36,14 @@ class Patient:
         """What the session after `sessions` earlier ones counts as."""
         return "series" if self.sessions < self.protocol.published.sessions_planned else "maintenance"
 
-    @property
-    def depth_mm(self) -> float:
-        """Depth to set: the protocol's, shallower on thin skin and on types V-VI [A]."""
-        depth = self.protocol.published.depth_mm
-        if self.area in ("neck", "decolletage"):
-            depth -= 0.25
-        if self.skin_type >= 5:
-            depth -= 0.25
-        return max(0.25, depth)
 
-
-def new_patient(clinic: Clinic, number: int, rng: random.Random, parameters: Parameters) -> Patient:
+def new_patient(world: World, clinic: Clinic, number: int, rng: random.Random) -> Patient:
     """The clinic's patient of that number."""
-    protocol = rng.choices(PROTOCOLS, [p.share for p in PROTOCOLS])[0]
+    parameters, protocols = world.parameters, world.protocols
+    protocol = rng.choices(protocols, [p.share for p in protocols])[0]
     tilt = clinic.skin_tilt + protocol.skin_tilt
     indication, area = rng.choice(protocol.indications)
-    return Patient(
+    patient = Patient(
         key=clinic.patient_key(number),
         skin_type=1 + rng.choices(range(6), tilted(parameters.skin_type_shares, tilt))[0],
         age_band=rng.choices(AGE_BANDS, parameters.age_band_shares)[0],
@@ -61,6 +54,18 @@ def new_patient(clinic: Clinic, number: int, rng: random.Random, parameters: Par
         sun_protected=rng.random() < parameters.sun_protected,
         gain=rng.gauss(0, parameters.gain_sd_patient),
     )
+    world.planted.admit(patient)
+    patient.depth_mm = _depth_mm(patient, parameters)
+    return patient
+
+
+def _depth_mm(patient: Patient, parameters: Parameters) -> float:
+    depth = patient.protocol.published.depth_mm
+    if patient.area in ("neck", "decolletage"):
+        depth -= parameters.thin_skin_less_mm
+    if patient.skin_type >= 5:
+        depth -= parameters.dark_skin_less_mm
+    return max(0.25, depth)
 
 
 def misses(patient: Patient, rng: random.Random, parameters: Parameters) -> bool:

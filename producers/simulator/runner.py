@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from producers.contracts import Event
+from producers.contracts import Event, clinic_of
+from producers.contracts.events import SessionCompleted
 from producers.simulator.items import Item, Malformed, instant
-from producers.simulator.manifest import Manifest, SimulatorOptions, save_manifest, settle
+from producers.simulator.manifest import Manifest, SimulatorOptions, save_manifest, settle, world_of
 from producers.simulator.stream import stream
-from producers.simulator.world import build_world
+from producers.simulator.visits import is_first_entry
+from producers.simulator.world import World
 
 CHECKPOINT_SECONDS = 2.0
 """Between two writes of the state while events flow [A]."""
@@ -61,9 +63,10 @@ def run(
     BrokerUnavailable; the state then stands where the last checkpoint left it.
     """
     manifest = settle(options, home, clock())
-    books = _Books(manifest, publisher, home, stop, progress)
+    world = world_of(manifest)
+    books = _Books(manifest, world, publisher, home, stop, progress)
     pace = _Pace(options.speed, manifest.reached, clock)
-    for made in _items(manifest, stop):
+    for made in _items(manifest, world, stop):
         if not _wait_for(pace.due_at(made[0]), clock, stop, books, live=live):
             break
         books.wait_for_backlog(MAX_BACKLOG)
@@ -74,12 +77,12 @@ def run(
     return manifest
 
 
-def _items(manifest: Manifest, stop: threading.Event) -> Iterator[Item]:
+def _items(manifest: Manifest, world: World, stop: threading.Event) -> Iterator[Item]:
     """The stream behind the manifest's place; what was sent before is made again and dropped."""
     scenario, place = manifest.scenario, manifest.place
     first_run = int(manifest.first_run_at.timestamp())
     items = stream(
-        build_world(scenario.seed, scenario.clinics, manifest.start),
+        world,
         telemetry_from=first_run - scenario.telemetry_days * 86_400,
         bad=scenario.bad,
         bad_until=first_run,
@@ -135,12 +138,14 @@ class _Books:
     def __init__(
         self,
         manifest: Manifest,
+        world: World,
         publisher: Sink,
         home: Path | None,
         stop: threading.Event,
         progress: Callable[[Manifest], None],
     ) -> None:
         self._manifest = manifest
+        self._truths = list(zip(world.planted.truths, manifest.truths, strict=True))
         self._publisher = publisher
         self._home = home
         self._stop = stop
@@ -165,11 +170,23 @@ class _Books:
         else:
             self._publisher.publish(content, topic)
             _count(manifest.by_type, content.type)
+            self._tell(content)
         _count(manifest.by_topic, topic)
         manifest.place = (second, number, event_id)
         self.is_open = True
         if self.is_due:
             self.checkpoint()
+
+    def _tell(self, event: Event[Any]) -> None:
+        """Count a completed session for each truth that befell it, an entry made twice once."""
+        session = event.data
+        if not isinstance(session, SessionCompleted) or not is_first_entry(event):
+            return
+        for truth, told in self._truths:
+            if truth.exposes(clinic_of(event.source), session):
+                told.sessions += 1
+                told.first_session_at = told.first_session_at or event.time
+                told.last_session_at = event.time
 
     def wait_for_backlog(self, bound: int, deadline: float = float("inf")) -> None:
         """Wait until fewer events than that are in flight, the deadline has passed, or `stop` is set."""

@@ -33,11 +33,16 @@ class Pen:
     calibrated_at: int
     sequence: int = 0
     battery_percent: float = 100.0
+    depth_bias_mm: float = 0.0
+    """What its firmware adds to every depth."""
+    stroke_loss: float = 0.0
+    """Share of the set stroke rate that its motor loses beside the usual."""
 
     def depth_error_mm(self, second: int, parameters: Parameters) -> float:
-        """True minus set depth: the error left by the last calibration, and the drift since."""
+        """True minus set depth: what the last calibration left, the drift since, and the firmware's own."""
         months = (second - self.calibrated_at) / (30.44 * 86_400)
-        return self.device.depth_error_mm + parameters.depth_drift_mm_per_month * months
+        drift = parameters.depth_drift_mm_per_month * months
+        return self.device.depth_error_mm + drift + self.depth_bias_mm
 
 
 def device_day(
@@ -121,7 +126,7 @@ def _samples(
     """Depth, stroke rate and motor current of each frame, within the contract's bounds."""
     rng = np.random.Generator(np.random.PCG64(seed))
     noise = rng.standard_normal((3, frames, parameters.samples_per_frame))
-    load = rng.uniform(*parameters.stroke_loss_under_load)
+    load = rng.uniform(*parameters.stroke_loss_under_load) + pen.stroke_loss
     depth = needling.depth_mm + pen.depth_error_mm(needling.starts, parameters)
     rate = needling.stroke_rate_per_min
     depths = np.clip(depth + parameters.depth_noise_sd_mm * noise[0], 0.0, 3.0)

@@ -36,7 +36,7 @@ class Upkeep:
                 parts = ["battery"] if rng.random() < self._parameters.battery_replaced else []
                 service = DeviceServiced(device_id=device.device_id, kind="routine", parts_replaced=parts)  # type: ignore[arg-type]
                 yield self._item(before, f"serviced-{day}", device, "device.serviced.v1", service)
-            if (newest := self._newest_firmware(day)) > self._firmware[device.device_id]:
+            if (newest := self._world.firmware_on(self._clinic, day)) > self._firmware[device.device_id]:
                 update = DeviceFirmwareUpdated(
                     device_id=device.device_id,
                     firmware=newest,
@@ -53,6 +53,10 @@ class Upkeep:
                 fault_data = DeviceFaulted(device_id=device.device_id, fault=fault, halted=halted)  # type: ignore[arg-type]
                 yield self._item(second, f"fault-{day}", device, "device.faulted.v1", fault_data)
 
+    def firmware(self, device: Device) -> str:
+        """What a device runs now."""
+        return self._firmware[device.device_id]
+
     def _item(self, second: int, what: str, device: Device, type_: str, data: Data) -> Item:
         event_id = f"u-{device.device_id}-{what}"
         return item(self._clinic.source, self._clinic.number, second, event_id, TELEMETRY.name, type_, data)
@@ -60,9 +64,3 @@ class Upkeep:
     def _service_is_due(self, device: Device, day: dt.date) -> bool:
         last = self._served_on.get(device.device_id, device.registered.in_service_on)
         return (day - last).days >= self._parameters.service_days
-
-    def _newest_firmware(self, day: dt.date) -> str:
-        """The newest version that has reached the clinic: each is rolled out clinic by clinic in 8 weeks."""
-        days = (day - self._world.start.date()).days - 7 * (self._clinic.number % 8)
-        released = max(0, days // self._parameters.firmware_release_days)
-        return f"3.{2 + min(released, 7)}.5" if released else ""

@@ -6,7 +6,9 @@ Its randomness is its own, so that what is stated here changes nothing of who co
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from producers.contracts import Event
 from producers.contracts.events import (
     OUTCOMES,
     SESSIONS,
@@ -15,6 +17,7 @@ from producers.contracts.events import (
     CartridgeOpened,
     Contraindication,
     Data,
+    DeviceFaulted,
     ExpectedReactionObserved,
     NumbingApplied,
     PassCompleted,
@@ -35,6 +38,7 @@ _TYPES: dict[type[Data], tuple[str, str]] = {
     NumbingApplied: (SESSIONS.name, "numbing.applied.v1"),
     PassCompleted: (SESSIONS.name, "pass.completed.v1"),
     CartridgeOpened: (TELEMETRY.name, "cartridge.opened.v1"),
+    DeviceFaulted: (TELEMETRY.name, "device.faulted.v1"),
     CartridgeDiscarded: (TELEMETRY.name, "cartridge.discarded.v1"),
     ExpectedReactionObserved: (OUTCOMES.name, "expected-reaction.observed.v1"),
 }
@@ -53,6 +57,15 @@ class Visit:
     ended: int
     session: SessionCompleted
     """What will be said of it at its end, unless it is deferred or aborted."""
+
+
+AGAIN = "-again"
+"""Ends the session id of a session that was entered twice."""
+
+
+def is_first_entry(completed: Event[Any]) -> bool:
+    """Whether the event neither corrects a session nor enters it a second time."""
+    return completed.supersedes is None and not completed.data.session_id.endswith(AGAIN)
 
 
 def is_deferred(rng: random.Random, parameters: Parameters) -> bool:
@@ -126,6 +139,7 @@ def _prepared(visit: Visit, rng: random.Random, parameters: Parameters) -> Itera
         contact_min=max(1, (started - applied) // _MINUTE),
     )
     yield _item(visit, applied, "numbed", numbing)
+    yield from _refused_cartridge(visit, parameters)
     opened = CartridgeOpened(
         device_id=session.device_id,
         cartridge_lot=session.cartridge_lot,
@@ -146,6 +160,20 @@ def _prepared(visit: Visit, rng: random.Random, parameters: Parameters) -> Itera
         cartridge_serial=session.cartridge_serial,
     )
     yield _item(visit, started, "started", begun)
+
+
+def _refused_cartridge(visit: Visit, parameters: Parameters) -> Iterator[Item]:
+    """Now and then a used cartridge is put on first, and the pen refuses it; randomness of its own."""
+    session = visit.session
+    rng = random.Random(f"reuse/{visit.clinic.patient_secret.hex()}/{session.session_id}")
+    if rng.random() < parameters.cartridge_reuse_attempted:
+        refused = DeviceFaulted(
+            device_id=session.device_id,
+            fault="cartridge-reuse-refused",
+            halted=False,
+            session_id=session.session_id,
+        )
+        yield _item(visit, int(session.started_at.timestamp()) - 60, "reuse-refused", refused)
 
 
 def _needled(visit: Visit, rng: random.Random, parameters: Parameters) -> Iterator[Item]:

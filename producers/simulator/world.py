@@ -4,13 +4,15 @@ Every trait is drawn from the seed and the clinic's number alone, so that a clin
 others join. Names are our own making.
 """
 
+import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import math
 import random
 import zoneinfo
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from producers.contracts.events import (
@@ -26,6 +28,7 @@ from producers.contracts.events import (
 )
 from producers.simulator.items import Item, item
 from producers.simulator.parameters import Pair, Parameters
+from producers.simulator.truths import Planted, Wish, firmware_of, plant
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,34 @@ class Protocol:
     """How much darker skin is over-represented among its patients; see `tilted` [A]."""
 
 
-def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: float) -> ProtocolPublishedV2:
-    """A series of 3 sessions at the median interval of 4 to 6 weeks [S]; depth and rate in [L]'s ranges."""
+_USES: dict[str, tuple[Indication, tuple[tuple[Indication, Area], ...], float]] = {
+    "scar-renewal": (
+        "acne-scars",
+        (("acne-scars", "face"), ("acne-scars", "face"), ("surgical-scars", "neck")),
+        0.1,
+    ),
+    "fine-line": (
+        "wrinkles",
+        (("wrinkles", "face"), ("texture", "face"), ("pores", "face"), ("photodamage", "decolletage")),
+        -0.2,
+    ),
+    "tone-even": ("hyperpigmentation", (("hyperpigmentation", "face"),), 0.4),
+    "stretch-repair": ("stretch-marks", (("stretch-marks", "stomach"), ("stretch-marks", "thighs")), 0.0),
+}
+"""The network's protocols: what each is for, what it is used for, and its tilt to darker skin [A]."""
+
+
+def _published(
+    protocol_id: str, indication: Indication, depth_mm: float, rate: float, parameters: Parameters
+) -> ProtocolPublishedV2:
     return ProtocolPublishedV2(
         protocol_id=protocol_id,
         version=1,
         indication=indication,
         depth_mm=depth_mm,
         stroke_rate_per_min=rate,
-        sessions_planned=3,
-        interval_days=35,
+        sessions_planned=parameters.series_sessions,
+        interval_days=parameters.series_interval_days,
         steps=[
             ProtocolStep(kind="cleanse", duration_min=3),
             ProtocolStep(kind="numbing", duration_min=20),
@@ -58,34 +79,23 @@ def _protocol(protocol_id: str, indication: Indication, depth_mm: float, rate: f
             ProtocolStep(kind="led-light", duration_min=5),
         ],
         depth_limit_mm=2.5,
-        stroke_rate_limit_per_min=9000.0,
+        stroke_rate_limit_per_min=max(9000.0, rate),
         passes_limit=8,
     )
 
 
-PROTOCOLS = (
-    Protocol(
-        _protocol("scar-renewal", "acne-scars", 1.5, 7500.0),
-        (("acne-scars", "face"), ("acne-scars", "face"), ("surgical-scars", "neck")),
-        0.34,
-        0.1,
-    ),
-    Protocol(
-        _protocol("fine-line", "wrinkles", 1.0, 8000.0),
-        (("wrinkles", "face"), ("texture", "face"), ("pores", "face"), ("photodamage", "decolletage")),
-        0.36,
-        -0.2,
-    ),
-    Protocol(
-        _protocol("tone-even", "hyperpigmentation", 0.5, 7000.0), (("hyperpigmentation", "face"),), 0.17, 0.4
-    ),
-    Protocol(
-        _protocol("stretch-repair", "stretch-marks", 2.0, 6500.0),
-        (("stretch-marks", "stomach"), ("stretch-marks", "thighs")),
-        0.13,
-        0.0,
-    ),
-)
+def _protocols(parameters: Parameters) -> tuple[Protocol, ...]:
+    chosen = zip(
+        _USES.items(),
+        parameters.protocol_depth_mm,
+        parameters.protocol_stroke_rate_per_min,
+        parameters.protocol_shares,
+        strict=True,
+    )
+    return tuple(
+        Protocol(_published(name, indication, depth, rate, parameters), uses, share, tilt)
+        for (name, (indication, uses, tilt)), depth, rate, share in chosen
+    )
 
 
 @dataclass(frozen=True)
@@ -128,11 +138,30 @@ class Clinic:
     patient_secret: bytes
     operators: tuple[Operator, ...]
     devices: tuple[Device, ...]
+    cartridges_per_lot: int
+    first_calibration_share: Pair = (0.2, 1.0)
+    """Of the usual time until the second calibration: devices of a network that joined on one day differ."""
+    stated_share: float = 1.0
+    """Of what goes wrong and the clinic knows of, what it states."""
+    overstated: float = 0.0
+    """Probability per session of stating a grade 1 event where there was none."""
 
     @property
     def source(self) -> str:
         """CloudEvents source of its events."""
         return f"/clinics/{self.clinic_id}"
+
+    def lot(self, index: int) -> str:
+        """Name of its cartridge lot of that index, from 1."""
+        return f"L{self.number:02d}-{index:04d}"
+
+    def lot_of(self, number: int) -> str:
+        """Lot of its cartridge of that number."""
+        return self.lot(number // self.cartridges_per_lot + 1)
+
+    def cartridge_serial(self, number: int) -> str:
+        """Serial of its cartridge of that number."""
+        return f"C{self.number:02d}-{number:07d}"
 
     def patient_key(self, number: int) -> str:
         """Keyed hash of a patient's number; keys of two clinics do not link."""
@@ -176,6 +205,36 @@ class World:
     start: dt.datetime
     parameters: Parameters
     clinics: tuple[Clinic, ...]
+    protocols: tuple[Protocol, ...]
+    planted: Planted = field(default_factory=Planted)
+
+    def clinic(self, clinic_id: str) -> Clinic:
+        """The clinic of that id. Raises KeyError."""
+        return self._by_id[clinic_id]
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, Clinic]:
+        return {clinic.clinic_id: clinic for clinic in self.clinics}
+
+    def released_on(self, clinic: Clinic, release: int) -> dt.date:
+        """Local day from which a clinic installs the firmware release of that number, from 1."""
+        weeks = clinic.number % self.parameters.firmware_rollout_weeks
+        days = release * self.parameters.firmware_release_days + 7 * weeks
+        return self.start.date() + dt.timedelta(days=days)
+
+    def firmware_on(self, clinic: Clinic, day: dt.date) -> str:
+        """The newest firmware that has reached a clinic; empty before the first release."""
+        days = (day - self.released_on(clinic, 0)).days
+        released = max(0, days // self.parameters.firmware_release_days)
+        return firmware_of(released) if released else ""
+
+    def deeper_scar_protocol(self) -> Protocol:
+        """The second protocol for acne scars, half a millimetre deeper; used only where it is planted."""
+        usual = self.protocols[0]
+        depth = min(2.5, usual.published.depth_mm + 0.5)
+        rate = usual.published.stroke_rate_per_min
+        published = _published("scar-deep", "acne-scars", depth, rate, self.parameters)
+        return Protocol(published, (("acne-scars", "face"),), 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -223,10 +282,33 @@ _MODELS = (("pen-a1", "0200100000101"), ("pen-b2", "0200100000202"))
 """Models and the first 13 digits of their device identifiers, in the range kept for use in house."""
 
 
-def build_world(seed: int, clinics: int, start: dt.datetime, parameters: Parameters | None = None) -> World:
-    """The network of that seed; `start` only dates what happened before the simulation."""
+def build_world(
+    seed: int,
+    clinics: int,
+    start: dt.datetime,
+    parameters: Parameters | None = None,
+    asked: Iterable[Wish] = (),
+) -> World:
+    """The network of that seed, with the truths asked for planted.
+
+    `start` only dates what happened before the simulation. Raises SettingsError for a truth that does not
+    fit.
+    """
     chosen = parameters or Parameters()
-    return World(seed, start, chosen, tuple(_clinic(seed, n, start, chosen) for n in range(clinics)))
+    usual = World(
+        seed,
+        start,
+        chosen,
+        tuple(_clinic(seed, n, start, chosen) for n in range(clinics)),
+        _protocols(chosen),
+    )
+    planted = plant(usual, asked)
+    return dataclasses.replace(
+        usual,
+        clinics=tuple(planted.settled(clinic) for clinic in usual.clinics),
+        protocols=usual.protocols + planted.protocols(),
+        planted=planted,
+    )
 
 
 def rng_for(seed: int, *parts: object) -> random.Random:
@@ -279,6 +361,7 @@ def _clinic(seed: int, number: int, start: dt.datetime, parameters: Parameters) 
             for index in range(rooms + rng.randint(0, 2))
         ),
         devices=tuple(_device(rng, clinic_id, index, opened_on, start, parameters) for index in range(rooms)),
+        cartridges_per_lot=parameters.cartridges_per_lot,
     )
 
 
@@ -334,6 +417,8 @@ def registry(world: World) -> Iterator[Item]:
             for o in clinic.operators
         ]
         if clinic.number == 0:
-            stated += [(p.published.protocol_id, "protocol.published.v2", p.published) for p in PROTOCOLS]
+            stated += [
+                (p.published.protocol_id, "protocol.published.v2", p.published) for p in world.protocols
+            ]
         for subject, type_, data in stated:
             yield item(clinic.source, clinic.number, second, f"r-{subject}-1", REGISTRY.name, type_, data)

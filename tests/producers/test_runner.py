@@ -238,6 +238,37 @@ def test_the_first_options_stay(tmp_path: Path):
     assert again == first == load_manifest(tmp_path)
 
 
+def test_the_manifest_states_parameters_and_truths(tmp_path: Path):
+    """Both stand in the state file in full, and the sessions that a truth befell are counted exactly."""
+    config = tmp_path / "p.toml"
+    config.write_text("breakout = 0.2")
+    options = SimulatorOptions(
+        clinics=2,
+        days=60,
+        seed=5,
+        bad=0,
+        telemetry_days=0,
+        plant=wish,
+        config=config,
+    )
+    ledger, manifest = played(options, tmp_path)
+    state = json.loads((tmp_path / STATE_FILE).read_text())
+    assert state["parameters"]["breakout"]["value"] == 0.2
+    assert state["parameters"]["breakout"]["set_by"] == "config"
+    assert state["scenario"]["plant"] == ["cartridge-reused:number=5,sessions=3"]
+    (truth,) = state["truths"]
+    serial = truth["ids"]["cartridge_serial"].encode()
+    completed = [v for *_, v in ledger.sent if v is not None and b'"session.completed.v1"' in v]
+    assert truth["sessions"] == sum(serial in value for value in completed) > 1
+    assert truth["first_session_at"] < truth["last_session_at"]
+    played(SimulatorOptions(config=config, plant=wish), tmp_path)
+    config.write_text("breakout = 0.3")
+    with pytest.raises(SettingsError, match=r"p\.toml: breakout 0\.3: .* was started with 0\.2"):
+        played(SimulatorOptions(config=config), tmp_path)
+    with pytest.raises(SettingsError, match=r"^plant .* was started with"):
+        played(SimulatorOptions(plant=("none",)), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["clinics", "days", "seed", "bad", "telemetry_days"])
 def test_other_options_are_refused(name: str, tmp_path: Path):
     """An option other than the home's is refused by name, and nothing is sent."""
@@ -249,8 +280,8 @@ def test_other_options_are_refused(name: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"clinics": 0}, "clinics must be from 1 to 200, not 0"),
-        ({"days": 0}, "days must be from 1 to 1825, not 0"),
+        ({"clinics": 0}, "clinics must be from 1 to 1000, not 0"),
+        ({"days": 0}, "days must be from 1 to 3653, not 0"),
         ({"seed": -1}, "seed must be"),
         ({"bad": 10_001}, "bad must be from 0 to 10000, not 10001"),
         ({"speed": 0.5}, "speed must be from 1 to 86400, not 0.5"),

@@ -103,7 +103,7 @@ def test_another_process_gives_the_same_bytes(small: list[Item]):
 
 def test_the_stream_of_this_version_is_what_it_was():
     """A home continues by making the same stream again: whoever changes it raises STREAM_VERSION."""
-    assert (STREAM_VERSION, fingerprint(items(days=60, telemetry_days=0))) == (3, PINNED)
+    assert (STREAM_VERSION, fingerprint(items(days=60, telemetry_days=0))) == (4, PINNED)
 
 
 PINNED = "5db3c92ab8cfe83d95975d40fd706deb0d8474d0aa40a219ea6a13eb8c5996ee"
@@ -288,7 +288,8 @@ def test_devices_are_looked_after(year: "Year"):
         versions[event.data.device_id].append(event.data.firmware)
     assert set(versions) == devices
     assert all(found == sorted(set(found)) for found in versions.values())
-    assert 0.002 < len(year.facts[DeviceFaulted]) / (len(devices) * 330) < 0.006
+    own = [e for e in year.facts[DeviceFaulted] if e.data.fault != "cartridge-reuse-refused"]
+    assert 0.002 < len(own) / (len(devices) * 330) < 0.006
 
 
 # ── telemetry ───────────────────────────────────────────────────────────────────────────────────────────
