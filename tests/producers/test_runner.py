@@ -242,6 +242,7 @@ def test_the_manifest_states_parameters_and_truths(tmp_path: Path):
     """Both stand in the state file in full, and the sessions that a truth befell are counted exactly."""
     config = tmp_path / "p.toml"
     config.write_text("breakout = 0.2")
+    wish = ("cartridge-reused:number=5",)
     options = SimulatorOptions(
         clinics=2,
         days=60,
@@ -251,7 +252,7 @@ def test_the_manifest_states_parameters_and_truths(tmp_path: Path):
         plant=wish,
         config=config,
     )
-    ledger, manifest = played(options, tmp_path)
+    ledger, _ = played(options, tmp_path)
     state = json.loads((tmp_path / STATE_FILE).read_text())
     assert state["parameters"]["breakout"]["value"] == 0.2
     assert state["parameters"]["breakout"]["set_by"] == "config"
