@@ -288,7 +288,14 @@ def weekly(
     now = utc_now()
     with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
         chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
-        files = build(connection, week=chosen, clinic=clinic, archive=out or settings.archive_dir, now=now)
+        files = build(
+            connection,
+            week=chosen,
+            clinic=clinic,
+            archive=out or settings.archive_dir,
+            now=now,
+            dashboard_url=settings.reader_url,
+        )
     print(json.dumps([str(f) for f in files]) if json_ else "\n".join(map(str, files)))
 
 

@@ -143,6 +143,12 @@ class Settings(BaseSettings):
         return Location(self.catalog or embedded.catalog, self.data_path or embedded.data_path)
 
     @property
+    def reader_url(self) -> str:
+        """Where readers find the dashboard; empty where that is not known."""
+        local = f"http://{self.dashboard_host}:{self.dashboard_port}" if self.dashboard_port else ""
+        return self.dashboard_url or local
+
+    @property
     def archive_dir(self) -> Path:
         return self.archive or self.home / "reports"
 

@@ -46,6 +46,7 @@ def weekly_report(week: str | None = None, clinic: str | None = None, home: str 
                     clinic=edition,
                     archive=settings.archive_dir,
                     now=dt.datetime.now(dt.UTC),
+                    dashboard_url=settings.reader_url,
                 )
             except CheckFailed as error:
                 refused[name] = str(error)

@@ -1,7 +1,7 @@
 """The archive of issued reports: files that are written once and never changed.
 
 <archive>/<week>/<edition>/<report id>.json   the frozen data, written first: an issue exists once it does
-                                    .html .pdf .csv   rendered from it, so a missing one can be made again
+                                    .html .txt .pdf .csv   rendered from it; a missing one is made again
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from dashboards.report.model import ReportData
 from dashboards.report.render_csv import render_csv
 from dashboards.report.render_html import render_html
 from dashboards.report.render_pdf import render_pdf
+from dashboards.report.render_text import render_text
 from dashboards.report.view import fingerprint
 from dashboards.report.week import IsoWeek
 from producers.contracts.errors import SettingsError
@@ -25,15 +26,22 @@ from warehouse import store
 RENDERERS: dict[str, Callable[[ReportData], bytes]] = {
     "json": ReportData.to_json,
     "html": render_html,
+    "txt": render_text,
     "pdf": render_pdf,
     "csv": render_csv,
 }
 
 
 def build(
-    connection: store.Connection, *, week: IsoWeek | None, clinic: str | None, archive: Path, now: dt.datetime
+    connection: store.Connection,
+    *,
+    week: IsoWeek | None,
+    clinic: str | None,
+    archive: Path,
+    now: dt.datetime,
+    dashboard_url: str = "",
 ) -> list[Path]:
-    """Issue one edition and give its files: JSON, HTML, PDF, CSV. `week` null: the last completed one.
+    """Issue one edition and give its files: JSON, HTML, text, PDF, CSV. `week` null: the last completed one.
 
     Raises SettingsError for a week that is not over, an unknown clinic or an archive we cannot write to,
     CheckFailed where there are no metrics yet.
@@ -41,7 +49,8 @@ def build(
     week = week or IsoWeek.last_completed(now)
     if week.end > now:
         raise SettingsError(f"week {week} is not over: it ends at {week.end:%Y-%m-%d %H:%M} UTC")
-    return issue(archive, freeze(connection, week=week, clinic=clinic, computed_at=now))
+    data = freeze(connection, week=week, clinic=clinic, computed_at=now, dashboard_url=dashboard_url)
+    return issue(archive, data)
 
 
 def issue(archive: Path, data: ReportData) -> list[Path]:

@@ -1,17 +1,16 @@
-"""Freeze one edition of the weekly report from the warehouse, at one snapshot.
+"""Freeze one edition of the weekly report: from the week's facts to what one reader may see."""
 
-Suppression happens here: what is too small to show is not in the frozen data, so no renderer can leak it.
-"""
-
-import contextlib
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashboards.report import suppression
 from dashboards.report.changes import RULE, SETTLING_DAYS, direction, sentences
 from dashboards.report.model import (
+    CheckRow,
     ClinicRow,
+    DeviceRow,
+    DueRow,
     Figure,
     LandingTotals,
     ProtocolRow,
@@ -19,155 +18,103 @@ from dashboards.report.model import (
     Tile,
     TrendWeek,
 )
+from dashboards.report.reading import TREND_WEEKS, Facts, Key, read
+from dashboards.report.safety import funnel, signals_within
 from dashboards.report.week import IsoWeek
-from dashboards.report.words import METRICS, SMALLEST_SHOWN
+from dashboards.report.words import CHECKS_OF_THINGS, METRICS, SMALLEST_SHOWN, day
 from producers.contracts.errors import CheckFailed, SettingsError
 from warehouse import store
 from warehouse.metrics.cards import CARDS
 
-TREND_WEEKS = 12
+MOST_DEVICES = 20
+"""Overdue devices an edition lists, the longest overdue first; the figure counts all of them."""
 
-Key = tuple[str, str, str, str, dt.datetime | None]
-"""metric_id, scope, scope_id, period, and for weeks the interval's start."""
+_LETTER = ("US", "CA", "MX", "PH", "CL", "CO", "VE")
+"""Countries that print on Letter: CLDR's paper sizes."""
 
 
 def editions(connection: store.Connection) -> list[str | None]:
     """Every edition there is: null for the network, then each clinic by its id, in order of name."""
-    clinics = store.rows(connection, store.statement("report/clinic"), {"clinic": None})
+    clinics = store.rows(connection, store.statement("report/clinic"))
     return [None, *(clinic["clinic_id"] for clinic in clinics)]
 
 
 def freeze(
-    connection: store.Connection, *, week: IsoWeek, clinic: str | None, computed_at: dt.datetime
+    connection: store.Connection,
+    *,
+    week: IsoWeek,
+    clinic: str | None,
+    computed_at: dt.datetime,
+    dashboard_url: str = "",
 ) -> ReportData:
     """The edition of `week` for one clinic, or for the network where `clinic` is null; revision 1.
 
     Every query sees the same snapshot. `computed_at` is the issue's own time; nothing here asks a clock.
     Raises SettingsError for an unknown clinic, CheckFailed where no metric was ever computed.
     """
-    with contextlib.closing(store.cursor(connection)) as session, store.reading(session) as snapshot:
-        clinics = store.rows(session, store.statement("report/clinic"), {"clinic": clinic})
-        if clinic is not None and not clinics:
-            raise SettingsError(f"no clinic {clinic!r} in the warehouse")
-        known = _days_of_knowledge(session, week)
-        results = _results(session, known["as_of"], week, clinic)
-        if not results:
-            raise CheckFailed(f"no metric results for {clinic or 'the network'}: run `dermastream refresh`")
-        earlier = _results(session, known["earlier_as_of"], week, clinic) if known["earlier_as_of"] else []
-        metrics_at = max(row["computed_at"] for row in results).astimezone(dt.UTC)
-        books = store.rows(session, store.statement("report/landing_totals"), {"known_at": metrics_at})[0]
-        protocols = [] if clinic else store.rows(session, store.statement("report/protocol"))
+    return edition(read(connection, week), clinic, computed_at=computed_at, dashboard_url=dashboard_url)
 
-    as_of = known["as_of"].astimezone(dt.UTC)
+
+def edition(
+    facts: Facts, clinic: str | None, *, computed_at: dt.datetime, dashboard_url: str = ""
+) -> ReportData:
+    """One edition from facts already read: see `freeze`. Only this clinic's rows go into a clinic's."""
     scope, scope_id = ("network", "network") if clinic is None else ("clinic", clinic)
-    now, before = _figures(results), _figures(earlier)
-    trend = _trend(now, week, as_of, scope, scope_id)
-    tiles = _tiles(now, before, trend, scope, scope_id)
-    rows = () if clinic else _clinic_rows(clinics, now, week)
+    known = {row["clinic_id"]: row for row in facts.clinics}
+    if clinic is not None and clinic not in known:
+        raise SettingsError(f"no clinic {clinic!r} in the warehouse")
+    mine = set(known) if clinic is None else {clinic}
+    names = {each: row["display_name"] for each, row in known.items() if each in mine}
+    now = {
+        key: figure
+        for key, figure in facts.figures.items()
+        if clinic is None or key[1:3] == (scope, scope_id)
+    }
+    if not now:
+        raise CheckFailed(f"no metric results for {clinic or 'the network'}: run `dermastream refresh`")
+    trend = _trend(now, facts.week, facts.as_of, scope, scope_id)
+    tiles = _tiles(now, facts.history, trend, scope, scope_id)
+    rows = _clinic_rows(names, now, facts.week) if clinic is None else ()
     weeks = [IsoWeek.parse(point.week) for point in trend if not point.provisional][-2:]
     moves = [(row, _move(now, row.clinic_id, weeks)) for row in rows]
+    books = dict(facts.books)
     newest = books.pop("newest_received_at")
     return ReportData(
-        week=week.label,
+        week=facts.week.label,
         scope=scope,
         scope_id=scope_id,
-        scope_name="Whole network" if clinic is None else clinics[0]["display_name"],
+        scope_name="Whole network" if clinic is None else names[clinic],
         revision=1,
-        snapshot_id=snapshot,
+        snapshot_id=facts.snapshot_id,
         issued_at=computed_at.astimezone(dt.UTC),
-        as_of=as_of,
-        computed_at=metrics_at,
+        as_of=facts.as_of,
+        computed_at=facts.metrics_at,
         data_to=newest.astimezone(dt.UTC) if newest else None,
         metric_versions=tuple(sorted({(figure.metric_id, figure.metric_version) for figure in now.values()})),
         changes=sentences(tiles, trend, moves),
         rule=RULE,
-        notes=_notes(week, as_of),
+        notes=_notes(facts, mine, names),
         tiles=tiles,
         trend=trend,
         clinics=rows,
-        protocols=_protocol_rows(protocols, now),
+        protocols=_protocol_rows(facts.protocols, now) if clinic is None else (),
         landing=LandingTotals(**books),
+        signals=signals_within(facts, clinic),
+        funnel=funnel(facts, names),
+        due=_due(facts, names),
+        devices=_devices(facts, names),
+        checks=_checks(facts, mine),
+        sessions=sum(facts.watermarks[each]["sessions"] for each in mine if each in facts.watermarks),
+        dashboard_url=dashboard_url.rstrip("/"),
+        paper=_paper(known[clinic]["locale"]) if clinic else "a4",
     )
 
 
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
+def _paper(locale: str | None) -> str:
+    return "us-letter" if (locale or "").replace("_", "-").split("-")[-1].upper() in _LETTER else "a4"
 
 
-def _days_of_knowledge(session: store.Connection, week: IsoWeek) -> dict[str, Any]:
-    found = store.rows(session, store.statement("report/as_of"), {"week_end": week.end})
-    if not found or found[0]["as_of"] is None:
-        raise CheckFailed("no metric results in the warehouse yet: run `dermastream refresh`")
-    return found[0]
-
-
-def _results(
-    session: store.Connection, as_of: dt.datetime, week: IsoWeek, clinic: str | None
-) -> list[dict[str, Any]]:
-    return store.rows(
-        session,
-        store.statement("report/result"),
-        {
-            "as_of": as_of,
-            "clinic": clinic,
-            "weeks_start": week.shifted(1 - TREND_WEEKS).start,
-            "weeks_end": week.end,
-        },
-    )
-
-
-# ── shaping ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _figures(results: Sequence[Mapping[str, Any]]) -> dict[Key, Figure]:
-    """Figures by key, small cells already suppressed."""
-    figures: dict[Key, Figure] = {}
-    for row in results:
-        if row["metric_id"] not in METRICS:
-            continue
-        fields = {name: value for name, value in row.items() if name != "computed_at"}
-        for name in ("interval_start", "interval_end"):
-            fields[name] = fields[name].astimezone(dt.UTC)
-        figure = Figure(**fields)
-        start = figure.interval_start if figure.period == "week" else None
-        key = (figure.metric_id, figure.scope, figure.scope_id, figure.period, start)
-        figures[key] = _suppressed(figure) if _small(figure) else figure
-    return figures
-
-
-def _small(figure: Figure) -> bool:
-    about_people = METRICS[figure.metric_id].about_people
-    return about_people and figure.denominator is not None and 0 < figure.denominator < SMALLEST_SHOWN
-
-
-def _suppressed(figure: Figure) -> Figure:
-    return dataclasses.replace(
-        figure,
-        numerator=None,
-        denominator=None,
-        value=None,
-        lower=None,
-        upper=None,
-        reason=None,
-        suppressed=True,
-    )
-
-
-def _complementary(column: Mapping[str, Figure | None]) -> dict[str, Figure | None]:
-    """Suppress a second cell where only one is: else total minus the rest would give it away."""
-    shown = dict(column)
-    if sum(figure is not None and figure.suppressed for figure in column.values()) != 1:
-        return shown
-    others = [
-        (figure.denominator, name)
-        for name, figure in column.items()
-        if figure is not None and not figure.suppressed and figure.denominator
-    ]
-    if others:
-        _, name = min(others)
-        figure = column[name]
-        assert figure is not None
-        shown[name] = _suppressed(figure)
-    return shown
+# ── figures ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _settling(week: IsoWeek, as_of: dt.datetime) -> bool:
@@ -190,7 +137,7 @@ def _trend(
 
 def _tiles(
     now: Mapping[Key, Figure],
-    before: Mapping[Key, Figure],
+    history: Sequence[Mapping[Key, Figure]],
     trend: Sequence[TrendWeek],
     scope: str,
     scope_id: str,
@@ -198,11 +145,13 @@ def _tiles(
     last, this = trend[-2:]
     tiles = []
     if this.figure is not None:
-        tiles.append(Tile(this.figure, last.figure, _explanation(this.figure), this.provisional))
+        weeks = tuple(point.figure for point in trend)
+        tiles.append(Tile(this.figure, last.figure, _explanation(this.figure), this.provisional, weeks))
     for metric_id in METRICS:
         key = (metric_id, scope, scope_id, "year", None)
         if key in now:
-            tiles.append(Tile(now[key], before.get(key), _explanation(now[key]), provisional=False))
+            weeks = (*(week.get(key) for week in reversed(history)), now[key])
+            tiles.append(Tile(now[key], weeks[-2], _explanation(now[key]), False, weeks))
     return tuple(tiles)
 
 
@@ -212,12 +161,10 @@ def _explanation(figure: Figure) -> str:
 
 
 def _clinic_rows(
-    clinics: Sequence[Mapping[str, Any]], figures: Mapping[Key, Figure], week: IsoWeek
+    names: Mapping[str, str], figures: Mapping[Key, Figure], week: IsoWeek
 ) -> tuple[ClinicRow, ...]:
-    names = {clinic["clinic_id"]: clinic["display_name"] for clinic in clinics}
-
     def column(metric_id: str, period: str, start: dt.datetime | None) -> dict[str, Figure | None]:
-        return _complementary(
+        return suppression.complementary(
             {name: figures.get((metric_id, "clinic", name, period, start)) for name in names}
         )
 
@@ -244,7 +191,7 @@ def _protocol_rows(
     protocols: Sequence[Mapping[str, Any]], figures: Mapping[Key, Figure]
 ) -> tuple[ProtocolRow, ...]:
     def column(metric_id: str) -> dict[str, Figure | None]:
-        return _complementary(
+        return suppression.complementary(
             {
                 row["protocol_id"]: figures.get((metric_id, "protocol", row["protocol_id"], "year", None))
                 for row in protocols
@@ -272,14 +219,88 @@ def _move(figures: Mapping[Key, Figure], clinic_id: str, weeks: Sequence[IsoWeek
     return direction(new, old)
 
 
-def _notes(week: IsoWeek, as_of: dt.datetime) -> tuple[str, ...]:
+# ── people, devices, data ───────────────────────────────────────────────────────────────────────────────
+
+
+def _due(facts: Facts, names: Mapping[str, str]) -> tuple[DueRow, ...] | None:
+    """Counts by clinic, all of them last where there are several; null without a list of that day."""
+    if not facts.due:
+        return None
+    found = {row["clinic_id"]: row for row in facts.due if row["clinic_id"] in names}
+    kinds = ("due", "at_risk", "overdue")
+    columns = {
+        kind: {clinic: found[clinic][kind] if clinic in found else 0 for clinic in names} for kind in kinds
+    }
+    shown = {kind: suppression.counts(columns[kind]) for kind in kinds}
+    rows = [DueRow(clinic, name, *(shown[kind][clinic] for kind in kinds)) for clinic, name in names.items()]
+    if len(names) > 1:
+        totals = (suppression.counts({"all": sum(columns[kind].values())})["all"] for kind in kinds)
+        rows.append(DueRow("network", "Whole network", *totals))
+    return tuple(rows)
+
+
+def _devices(facts: Facts, names: Mapping[str, str]) -> tuple[DeviceRow, ...]:
+    mine = [row for row in facts.devices if row["clinic_id"] in names][:MOST_DEVICES]
+    return tuple(
+        DeviceRow(
+            row["clinic_id"],
+            names[row["clinic_id"]],
+            row["device_id"],
+            row["last_calibrated_on"],
+            row["days_overdue"],
+        )
+        for row in mine
+    )
+
+
+def _checks(facts: Facts, mine: set[str]) -> tuple[CheckRow, ...]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in facts.checks:
+        if row["clinic_id"] in mine:
+            found.setdefault(row["check_id"], []).append(row)
+    return tuple(_check(check, rows) for check, rows in found.items())
+
+
+def _check(check_id: str, rows: Sequence[Mapping[str, Any]]) -> CheckRow:
+    subjects = sum(row["subjects"] for row in rows)
+    if subjects < SMALLEST_SHOWN and check_id not in CHECKS_OF_THINGS:
+        return CheckRow(check_id, None, None)
+    return CheckRow(check_id, subjects, sum(row["events"] for row in rows))
+
+
+def _notes(facts: Facts, mine: set[str], names: Mapping[str, str]) -> tuple[str, ...]:
     notes = []
-    if as_of < week.end:
+    if facts.as_of < facts.week.end:
         notes.append("The metrics were last computed before the week had ended: its figures are incomplete.")
-    if _settling(week, as_of):
+    elif behind := waiting_for(facts.watermarks, facts.week, mine):
+        named = ", ".join(f"{names[clinic]} (to {day(at)})" for clinic, at in behind.items())
+        notes.append(
+            f"Data of this week may still be missing: nothing of a later day has come yet from {named}."
+        )
+    if _settling(facts.week, facts.as_of):
         notes.append(
             f"Weeks that ended less than {SETTLING_DAYS} days before the cut-off are provisional: an "
             "adverse event is often reported before the follow-ups of the other sessions are done, so early "
             "rates read too high."
         )
     return tuple(notes)
+
+
+def waiting_for(
+    watermarks: Mapping[str, Mapping[str, Any]],
+    week: IsoWeek,
+    mine: set[str],
+    *,
+    grace: dt.timedelta = dt.timedelta(0),
+) -> dict[str, dt.datetime]:
+    """Clinics whose data does not reach past the week's end and `grace`, and how far it reaches.
+
+    A clinic that has been silent since before the week before is not waited for: it is closed, or gone, and
+    follow-up coverage shows it.
+    """
+    found = {clinic: row["watermark_at"] for clinic, row in watermarks.items() if clinic in mine}
+    return {
+        clinic: at.astimezone(dt.UTC)
+        for clinic, at in found.items()
+        if at is not None and week.shifted(-1).start <= at < week.end + grace
+    }

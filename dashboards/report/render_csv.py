@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 from collections.abc import Iterator
+from typing import Any
 
 from dashboards.report.model import Figure, ReportData
 from dashboards.report.words import counts_text, interval_text, value_text
@@ -33,6 +34,8 @@ def render_csv(data: ReportData) -> bytes:
             "printed_counts": counts_text(figure),
         }
         table.writerow(row)
+    for section, subject, printed in _others(data):
+        table.writerow(printed | {"report_id": data.report_id, "section": section, "scope_id": subject})
     return out.getvalue().encode()
 
 
@@ -62,3 +65,38 @@ def _figures(data: ReportData) -> Iterator[tuple[str, Figure, bool]]:
             for each in (protocol.incidence, protocol.improvement)
             if each is not None
         )
+
+
+def _others(data: ReportData) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is no metric of the tiles: section, what it is about, and its cells."""
+    cells: dict[str, Any]
+    for point in data.funnel:
+        cells = {"numerator": point.observed, "denominator": point.expected, "value": point.ratio}
+        limits = {"lower": point.lower, "upper": point.upper, "reason": point.flag}
+        what = {"metric_id": "adverse_event_ratio", "scope": "clinic", "suppressed": _lower(point.suppressed)}
+        yield "funnel", point.clinic_id, cells | limits | what
+    for row in data.due or ():
+        for state in ("due", "at_risk", "overdue"):
+            count = getattr(row, state)
+            cells = {"metric_id": f"patients_{state}", "value": count, "unit": "patients"}
+            yield "patients due", row.clinic_id, cells | {"suppressed": _lower(count is None)}
+    for device in data.devices:
+        cells = {"metric_id": "device_overdue", "scope": "device", "value": device.days_overdue}
+        last = device.last_calibrated_on
+        yield (
+            "device",
+            f"{device.clinic_id}/{device.device_id}",
+            cells | {"unit": "days", "interval_start": last.isoformat() if last else ""},
+        )
+    for signal in data.signals:
+        cells = {"metric_id": signal.rule, "scope": signal.scope, "value": signal.value}
+        since = {"interval_start": f"{signal.since:%Y-%m-%dT%H:%M:%SZ}"}
+        told = {"reason": f"{signal.state}, {signal.status}, owner {signal.owner or 'nobody yet'}"}
+        yield "signal", f"{signal.scope_id} {signal.signal_id}", cells | since | told
+    for check in data.checks:
+        cells = {"numerator": check.subjects, "denominator": check.events, "unit": "subjects, events"}
+        yield "check", check.check_id, cells | {"suppressed": _lower(check.subjects is None)}
+
+
+def _lower(truth: bool) -> str:
+    return str(truth).lower()

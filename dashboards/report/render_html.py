@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from dashboards.report.chart import trend_svg
+from dashboards.report.chart import funnel_svg, spark_svg, trend_svg
 from dashboards.report.model import ReportData
 from dashboards.report.view import words
 
@@ -21,8 +21,17 @@ _TEMPLATES = jinja2.Environment(
 def render_html(data: ReportData) -> bytes:
     """UTF-8 HTML; the same data gives the same bytes."""
     view = words(data)
+    font = "system-ui, sans-serif"
     page = _TEMPLATES.get_template("report.html.j2").render(
-        **view, chart=_accessible(trend_svg(data, font="system-ui, sans-serif"), view["trend"]["alt"])
+        **view,
+        chart=_accessible(trend_svg(data, font=font), view["trend"]["alt"]),
+        funnel_chart=_accessible(funnel_svg(data, font=font), view["funnel"]["alt"])
+        if view["funnel"]
+        else "",
+        sparks=[
+            _accessible(spark_svg(tile), shown["alt"])
+            for tile, shown in zip(data.tiles, view["tiles"], strict=True)
+        ],
     )
     return page.encode()
 

@@ -1,11 +1,11 @@
-"""A report as a tagged PDF (PDF/UA-1, A4), set by typst with its built-in fonts only."""
+"""A report as a tagged PDF (PDF/UA-1, A4 or Letter), set by typst with its built-in fonts only."""
 
 import json
 from pathlib import Path
 
 import typst
 
-from dashboards.report.chart import trend_svg
+from dashboards.report.chart import funnel_svg, spark_svg, trend_svg
 from dashboards.report.model import ReportData
 from dashboards.report.view import words
 
@@ -19,7 +19,12 @@ def render_pdf(data: ReportData) -> bytes:
         _TEMPLATE,
         format="pdf",
         ignore_system_fonts=True,
-        sys_inputs={"report": json.dumps(words(data)), "chart": trend_svg(data, font=_FONT)},
+        sys_inputs={
+            "report": json.dumps(words(data)),
+            "chart": trend_svg(data, font=_FONT),
+            "funnel": funnel_svg(data, font=_FONT),
+            "sparks": json.dumps([spark_svg(tile) for tile in data.tiles]),
+        },
         pdf_standards=["ua-1"],
         timestamp=int(data.issued_at.timestamp()),
     )

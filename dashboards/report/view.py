@@ -1,12 +1,16 @@
 """The words of a report, in reading order: what HTML, PDF and CSV all print."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from dashboards.report import parts
 from dashboards.report.model import Figure, ReportData, Tile, TrendWeek
+from dashboards.report.parts import cell, link
 from dashboards.report.words import (
+    GLOSSARY,
     METRICS,
     NO_RESULT,
     SMALLEST_SHOWN,
@@ -22,22 +26,27 @@ from dashboards.report.words import (
 
 
 def words(data: ReportData) -> dict[str, Any]:
-    """Every text of the report, JSON-ready: strings, lists and dictionaries only."""
+    """Every text of the report, JSON-ready: strings, lists and dictionaries only. `href`: where it leads in
+    the dashboard, empty without one; `alt`: what a picture shows."""
     week = data.iso_week
     return {
         "title": f"Weekly safety and quality report, {data.week}",
         "heading": "Weekly safety and quality report",
+        "paper": data.paper,
         "scope": data.scope_name,
         "edition": "Network edition" if data.scope == "network" else f"Clinic edition ({data.scope_id})",
         "week": data.week,
         "period": f"{day(week.start)} to {day(week.last_day)} (ISO week, Monday to Sunday, UTC)",
         "facts": _facts(data),
+        "revised": _revised(data),
         "changes": list(data.changes),
         "rule": data.rule,
         "notes": list(data.notes),
-        "tiles": [_tile(tile) for tile in data.tiles],
+        "signals": parts.signals(data),
+        "tiles": [_tile(data, tile) for tile in data.tiles],
         "trend": {
             "heading": "Adverse events per 100 sessions, last 12 weeks",
+            "href": link(data, data.scope_id, "trend"),
             "alt": chart_alt(data.trend),
             "caption": (
                 "Points are weekly values, bars their 95% intervals; hollow points are provisional. "
@@ -46,9 +55,14 @@ def words(data: ReportData) -> dict[str, Any]:
             "columns": ["Week", "Per 100 sessions", "95% interval", "Events of sessions"],
             "rows": [_trend_row(point) for point in data.trend],
         },
-        "clinics": _clinics(data),
-        "protocols": _protocols(data),
+        "funnel": parts.funnel(data),
+        "tables": [
+            table
+            for table in (_clinics(data), _protocols(data), parts.due(data), parts.devices(data))
+            if table is not None
+        ],
         "quality": _quality(data),
+        "glossary": [[term, text] for term, text in GLOSSARY],
         "suppression": (
             f"Figures about fewer than {SMALLEST_SHOWN} patients or sessions are suppressed; where that "
             "leaves one gap in a column, the next smallest is suppressed too. Patients appear in no edition."
@@ -56,9 +70,20 @@ def words(data: ReportData) -> dict[str, Any]:
     }
 
 
+def _revised(data: ReportData) -> dict[str, Any] | None:
+    if not data.reason:
+        return None
+    return {
+        "heading": f"Revision {data.revision}: what is other than before",
+        "reason": f"Reason: {data.reason}.",
+        "differences": list(data.differences) or ["No figure of the report is other than before."],
+    }
+
+
 def fingerprint(data: ReportData) -> str:
     """SHA-256 of what a reader learns: equal where two issues differ only in their time and number."""
-    learnt = {name: text for name, text in words(data).items() if name != "facts"}
+    plain = dataclasses.replace(data, dashboard_url="", reason="", differences=())
+    learnt = {name: text for name, text in words(plain).items() if name != "facts"}
     return hashlib.sha256(json.dumps(learnt, sort_keys=True).encode()).hexdigest()
 
 
@@ -79,6 +104,8 @@ def chart_alt(trend: Sequence[TrendWeek]) -> str:
 
 def _facts(data: ReportData) -> list[list[str]]:
     return [
+        ["Scope", f"{data.scope_name} ({data.scope_id})"],
+        ["Period", f"{data.week}, {data.iso_week.start:%Y-%m-%d} to {data.iso_week.last_day:%Y-%m-%d}, UTC"],
         ["Data landed to", moment(data.data_to)],
         ["Metrics as of", moment(data.as_of)],
         ["Issued", moment(data.issued_at)],
@@ -95,12 +122,14 @@ def _span(figure: Figure) -> str:
     return f"365 days to {day(figure.interval_end)}"
 
 
-def _tile(tile: Tile) -> dict[str, Any]:
+def _tile(data: ReportData, tile: Tile) -> dict[str, Any]:
     figure = tile.figure
     word = METRICS[figure.metric_id]
     before = "Last week" if figure.period == "week" else "A week earlier"
     return {
         "title": word.title,
+        "href": link(data, data.scope_id, f"tile-{figure.metric_id}"),
+        "alt": spark_alt(tile),
         "span": _span(figure) + (", provisional" if tile.provisional else ""),
         "value": value_text(figure),
         "estimated": figure.estimated,
@@ -122,10 +151,16 @@ def _trend_row(point: TrendWeek) -> dict[str, Any]:
     }
 
 
-def _cell(figure: Figure | None) -> list[str]:
-    """Value on the first line, interval and counts on the second."""
-    below = "; ".join(part for part in (interval_text(figure, bare=True), ratio_text(figure)) if part)
-    return [value_text(figure), below]
+def spark_alt(tile: Tile) -> str:
+    """What a sparkline shows."""
+    shown = [figure for figure in tile.history if figure is not None and figure.estimated]
+    if not shown:
+        return f"{METRICS[tile.figure.metric_id].title}: no earlier week has a value."
+    return (
+        f"{METRICS[tile.figure.metric_id].title} over {len(tile.history)} weeks: "
+        + ", ".join(value_text(figure) for figure in tile.history)
+        + "."
+    )
 
 
 def _clinics(data: ReportData) -> dict[str, Any] | None:
@@ -148,12 +183,13 @@ def _clinics(data: ReportData) -> dict[str, Any] | None:
         "rows": [
             {
                 "name": row.display_name,
+                "href": link(data, row.clinic_id),
                 "cells": [
-                    _cell(row.incidence),
-                    _cell(row.incidence_week),
-                    _cell(row.maintenance_on_time),
-                    _cell(row.device_in_calibration),
-                    _cell(row.follow_up_coverage),
+                    cell(row.incidence),
+                    cell(row.incidence_week),
+                    cell(row.maintenance_on_time),
+                    cell(row.device_in_calibration),
+                    cell(row.follow_up_coverage),
                 ],
             }
             for row in data.clinics
@@ -179,8 +215,8 @@ def _protocols(data: ReportData) -> dict[str, Any] | None:
         "rows": [
             {
                 "name": row.protocol_id,
-                "indication": row.indication.replace("-", " "),
-                "cells": [_cell(row.incidence), _cell(row.improvement)],
+                "href": link(data, "network"),
+                "cells": [[row.indication.replace("-", " "), ""], cell(row.incidence), cell(row.improvement)],
             }
             for row in data.protocols
         ],
@@ -206,4 +242,5 @@ def _quality(data: ReportData) -> dict[str, Any]:
             f"{count(books.landed)} landed + {count(books.duplicate)} duplicate + "
             f"{count(books.quarantined)} quarantined."
         ),
+        "checks": [parts.check(row) for row in data.checks] or ["Checks of the data found nothing."],
     }

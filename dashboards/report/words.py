@@ -61,6 +61,51 @@ METRICS = {
     ),
 }
 
+GLOSSARY = (
+    (
+        "Adverse event",
+        "An unwanted effect after a session; reactions expected for some days are none.",
+    ),
+    (
+        "95% interval",
+        "Range of true values that the data go with; wide means few data, not a bad clinic.",
+    ),
+    ("Provisional", "Outcomes still arrive for 14 days after a session; until then a week is not judged."),
+    (
+        "Observed over expected",
+        "Events divided by what the same kinds of patients and treatments have elsewhere; 1 is as expected.",
+    ),
+    ("Signal", "A flag that stayed and that a person should look into. It is not proof of harm."),
+    ("q", "Share of false alarms to expect among signals as strong as this one."),
+    ("Suppressed", "Left out because it would speak of very few people; it is not zero."),
+)
+"""Terms a reader may not know, with what they mean here."""
+
+CHECKS = {
+    "session.unknown-device": "sessions on a device that was never registered",
+    "session.unknown-operator": "sessions by an operator who was never registered",
+    "session.unknown-protocol": "sessions by a protocol that was never published",
+    "session.closed-before-started": "sessions that ended before they began",
+    "telemetry.no-session": "telemetry of sessions that were never completed",
+    "calibration.unknown-device": "calibrations of a device that was never registered",
+    "adverse-event.unknown-session": "adverse events after a session we do not know",
+    "assessment.unknown-session": "assessments after a session we do not know",
+    "follow-up.unknown-session": "follow-ups of a session we do not know",
+    "clinic.not-registered": "clinics that send data but were never registered",
+}
+"""What core.data_quality looks for, as a reader says it."""
+
+CHECKS_OF_THINGS = frozenset(
+    (
+        "session.unknown-device",
+        "session.unknown-operator",
+        "session.unknown-protocol",
+        "calibration.unknown-device",
+        "clinic.not-registered",
+    )
+)
+"""Checks whose subjects are devices, operators, protocols or clinics; the others' are patients' sessions."""
+
 
 def number(metric_id: str, value: float) -> str:
     """A value, a limit or a difference of that metric, without a plus sign."""

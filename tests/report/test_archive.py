@@ -34,7 +34,7 @@ def test_an_edition_is_four_files_in_its_folder(warehouse: Warehouse, tmp_path: 
     snapshot = store.snapshot_id(warehouse[0])
     stem = f"2026-W46-clinic-north-s{snapshot}-r1"
     assert [path.relative_to(tmp_path).as_posix() for path in paths] == [
-        f"2026-W46/clinic-north/{stem}.{kind}" for kind in ("json", "html", "pdf", "csv")
+        f"2026-W46/clinic-north/{stem}.{kind}" for kind in ("json", "html", "txt", "pdf", "csv")
     ]
     assert set(contents(tmp_path)) == {path.relative_to(tmp_path).as_posix() for path in paths}
 
@@ -57,7 +57,7 @@ def test_other_numbers_are_a_new_revision(warehouse: Warehouse, tmp_path: Path):
     second = build(warehouse[0], week=WEEK, clinic=None, archive=tmp_path, now=NOW)
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
-    assert len(after) == 8
+    assert len(after) == 2 * len(RENDERERS)
     assert second[0].stem.endswith("-r2")
     newest = newest_issue(second[0].parent)
     assert newest is not None

@@ -41,7 +41,7 @@ def test_a_run_issues_every_edition_and_lists_it(home: Path):
     """One run issues the network's and each clinic's edition; its artifact says which and which not."""
     files = [Path(name) for name in weekly_report(week=WEEK.label, home=str(home))]
     assert {file.parent.name for file in files} == {"network", "clinic-north", "clinic-harbour"}
-    assert len(files) == 12
+    assert len(files) == 15
     assert all(file.parent.parent == home / "reports" / WEEK.label and file.stat().st_size for file in files)
     artifact = Artifact.get(NAME)
     assert artifact is not None

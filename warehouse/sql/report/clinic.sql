@@ -1,8 +1,7 @@
--- relation: the clinics an edition names
+-- relation: the clinics a report can be about
 -- grain:    one clinic
--- inputs:   mart.clinic; $clinic (null: all)
+-- inputs:   mart.clinic
 -- time:     newest registration
-SELECT clinic_id, display_name
+SELECT clinic_id, display_name, time_zone, locale
 FROM mart.clinic
-WHERE CAST($clinic AS VARCHAR) IS NULL OR clinic_id = $clinic
 ORDER BY display_name, clinic_id
