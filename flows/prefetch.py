@@ -18,6 +18,8 @@ from warehouse.decoding import Decoded, decode_batch
 from warehouse.log import Batch, Partition
 
 _LOOK_SECONDS = 0.1
+_FIRST_SECONDS = 0.1
+"""How long the first batch is gathered: after a restart people have waited already."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,8 @@ class Prefetch:
         self._source = source
         self._clock = clock
         self._tell_ends = tell_ends
-        self._poll = functools.partial(
-            source.poll, max_events=max_events, max_bytes=max_bytes, max_seconds=max_seconds
-        )
+        self._poll = functools.partial(source.poll, max_events=max_events, max_bytes=max_bytes)
+        self._max_seconds = max_seconds
         self._ready: queue.Queue[Ahead | Exception] = queue.Queue(maxsize=1)
         self._landed: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -74,12 +75,14 @@ class Prefetch:
 
     def _read(self) -> None:
         try:
+            seconds = min(_FIRST_SECONDS, self._max_seconds)
             while not self._stop.is_set():
                 started_at = self._clock()
-                batch = self._poll()
+                batch = self._poll(max_seconds=seconds)
                 self._tell_ends(self._source.ends())
                 self._mirror_landed()
                 if batch.slices:
+                    seconds = self._max_seconds
                     self._offer(Ahead(decode_batch(batch), started_at))
         except Exception as error:
             self._offer(error)

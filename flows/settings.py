@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     batch_max_events: int = Field(100_000, ge=1, le=1_000_000, description="Most events in a landing batch")
     batch_max_bytes: int = Field(64 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
-    batch_max_seconds: float = Field(0.5, gt=0, le=60, description="Longest wait before a batch is landed")
+    batch_max_seconds: float = Field(0.25, gt=0, le=60, description="Longest wait before a batch is landed")
     landing_share: str = Field(
         "1/1",
         pattern=r"^[1-9]\d*/[1-9]\d*$",
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
     run_seconds: float = Field(600, gt=0, description="Length of one landing or refresh flow run")
     refresh_seconds: float = Field(5, gt=0, description="Pause between looks for changes to recompute")
-    maintain_seconds: float = Field(3600, gt=0, description="Pause between merging files and cleaning up")
+    maintain_seconds: float = Field(900, gt=0, description="Pause between merging files and cleaning up")
     snapshot_days: float = Field(7, ge=0, description="How far back one can read the warehouse as it was")
     retention_telemetry_days: int | None = Field(
         None, ge=1, description="Days telemetry frames stay before they roll up; empty: for ever"

@@ -185,32 +185,39 @@ def frame_table(frames: Frames, part: int, records: Records) -> pa.Table:
         return pa.Array.from_buffers(pa.string(), n, [valid, pa.py_buffer(offsets), pa.py_buffer(data)])
 
     def samples(values: Any) -> pa.Array:
-        return pa.ListArray.from_arrays(pa.array(ends), pa.array(values))
+        return pa.ListArray.from_arrays(_numbers(ends), _numbers(values))
 
     return pa.table(
         {
-            "part": pa.array(np.full(n, part, np.int32)),
-            "offset": pa.array(records.offset[frames.row]),
+            "part": _numbers(np.full(n, part, np.int32)),
+            "offset": _numbers(records.offset[frames.row]),
             "received_at": _instants(records.timestamp_ms[frames.row], "ms"),
             "source": text(frames.source),
             "id": text(frames.id),
             "clinic_id": text(frames.clinic_id),
             "occurred_at": _instants(frames.occurred_us, "us"),
-            "content_hash": pa.array(frames.content_hash),
+            "content_hash": _numbers(frames.content_hash),
             "device_id": text(frames.device_id),
-            "sequence": pa.array(frames.sequence),
-            "sample_interval_ms": pa.array(frames.sample_interval_ms.astype(np.int32)),
+            "sequence": _numbers(frames.sequence),
+            "sample_interval_ms": _numbers(frames.sample_interval_ms.astype(np.int32)),
             "depth_mm": samples(frames.depth_mm),
             "stroke_rate_per_min": samples(frames.stroke_rate_per_min),
             "motor_current_ma": samples(frames.motor_current_ma),
-            "battery_percent": pa.array(frames.battery_percent),
+            "battery_percent": _numbers(frames.battery_percent),
             "session_id": text(frames.session_id, frames.has_session),
         }
     )
 
 
 def _instants(values: Ints, unit: str) -> pa.Array:
-    return pa.array(values).cast(pa.timestamp(unit)).cast(pa.timestamp(unit, tz="UTC"))
+    return _numbers(values).cast(pa.timestamp(unit)).cast(pa.timestamp(unit, tz="UTC"))
+
+
+def _numbers(values: Any) -> pa.Array:
+    """The numbers as an Arrow array over the same memory. `pa.array` would import pandas, to ask it whether
+    the numpy array is one of its own: most of a second of a restarted worker's time, and 33 MB."""
+    type_ = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(type_, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def arrow_table(found: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

@@ -75,17 +75,15 @@ class Records:
         columns = {name: column(name) for name in ("offset", "timestamp_ms", "key_size", "value_size")}
         columns |= {name: places(name) for name in ("key_at", "value_at")}
         wanted = np.flatnonzero(columns["offset"] >= first_offset)
-        row_of = {int(old): new for new, old in enumerate(wanted)}
-        headers = (
-            {
+        headers = {}
+        if any(p.headers for p in parts):  # mostly none: the look-up is not worth its making
+            row_of = {int(old): new for new, old in enumerate(wanted)}
+            headers = {
                 row_of[int(base) + i]: found
                 for part, base in zip(parts, rows[:-1], strict=True)
                 for i, found in part.headers.items()
                 if int(base) + i in row_of
             }
-            if any(p.headers for p in parts)
-            else {}
-        )
         return cls(
             buffer=np.concatenate([p.buffer for p in parts]),
             headers=headers,

@@ -35,10 +35,10 @@ TOPIC = "clinic.device-telemetry"
 DEVICES = 40
 
 
-def fill(bootstrap: str, frames: int, seed: int) -> int:
-    """Publish frames of ten samples as devices send them; gives the mean size of a value in bytes."""
+def fill(bootstrap: str, frames: int, seed: int, *, first: int = 0) -> None:
+    """Publish frames of ten samples as devices send them, numbered from `first` on."""
     rng = random.Random(seed)
-    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=frames / DEVICES + 60)
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=(first + frames) / DEVICES + 60)
     pool = [
         (
             [round(rng.gauss(1.2, 0.03), 3) for _ in range(10)],
@@ -48,7 +48,7 @@ def fill(bootstrap: str, frames: int, seed: int) -> int:
         for _ in range(997)
     ]
     with Publisher(bootstrap) as publisher:
-        for number in range(frames):
+        for number in range(first, first + frames):
             device, sequence = number % DEVICES, number // DEVICES
             depth, rate, current = pool[number % len(pool)]
             publisher.publish(
@@ -70,7 +70,6 @@ def fill(bootstrap: str, frames: int, seed: int) -> int:
                     ),
                 )
             )
-    return frames
 
 
 def ours(bootstrap: str, frames: int) -> dict[str, Any]:
