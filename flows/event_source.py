@@ -23,6 +23,7 @@ log = structlog.get_logger("event_source")
 
 GROUP = "dermastream-landing"
 """Consumer group under which progress is mirrored."""
+HINT = "see `dermastream topics losses`"
 
 
 class EventSource:
@@ -153,7 +154,7 @@ class EventSource:
         for topic, topic_id in self._ids.items():
             now = self._consumer._client.cluster.topic_id(topic)
             if now is not None and str(now) != topic_id:
-                raise CheckFailed(f"{topic} was deleted and made anew while it was read")
+                raise CheckFailed(f"{topic} was deleted and made anew while it was read; {HINT}")
 
     def _records(self, found: list[Any]) -> list[Records]:
         """What the consumer gave: whole batches, or records one by one where those cannot be had."""
@@ -205,7 +206,7 @@ def _kafka(partition: Partition) -> TopicPartition:
 def _gap(partition: Partition, position: int, first: int, end: int) -> str:
     where = f"{partition.topic}/{partition.number}"
     if position < first:
-        return f"{where}: offsets {position} to {first - 1} are gone from Kafka and were never landed"
+        return f"{where}: offsets {position} to {first - 1} are gone from Kafka and were never landed; {HINT}"
     return f"{where}: the warehouse is at offset {position}, Kafka ends at {end}: was the topic recreated?"
 
 

@@ -77,8 +77,8 @@ def land(
     with naming_failures(location), laid_out(connection, decoded):  # its end fails on a full disk, too
         with transaction(connection, location):
             refuse_stale(connection, tombstones)
-            conflicts = store_accepted(connection, decoded, batch_id=batch_id, landed_at=landed_at)
-            refused = [*decoded.refused, *conflicts]
+            unlandable = store_accepted(connection, decoded, batch_id=batch_id, landed_at=landed_at)
+            refused = [*decoded.refused, *unlandable]
             connection.register("refused", arrow_table(refused, REFUSED))
             if refused:
                 connection.execute(statement("landing/quarantine"), bind | {"codec_version": CODEC_VERSION})
@@ -121,8 +121,8 @@ def store_accepted(
 ) -> list[tuple[Any, ...]]:
     """Within a transaction, put the laid-out events that were not seen before into `raw`.
 
-    Gives those whose (source, id) is taken by other content, as refused rows. What is a duplicate or in
-    conflict stays known as temp.unwanted until the batch is put away.
+    Gives those whose (source, id) is taken by other content, and those older than what is still kept, as
+    refused rows. What does not land stays known as temp.unwanted until the batch is put away.
     """
     bind = {"batch_id": batch_id, "landed_at": landed_at}
     _judge(connection, decoded)
@@ -131,7 +131,7 @@ def store_accepted(
     if len(decoded.frames):
         connection.execute(statement("landing/insert_frames"), bind)
     connection.execute(statement("landing/insert_keys"))
-    return _conflicts(connection, decoded.batch)
+    return _unlandable(connection, decoded.batch)
 
 
 def _parts(batch: Batch) -> pa.Table:
@@ -152,7 +152,7 @@ def _parts(batch: Batch) -> pa.Table:
 
 
 def _judge(connection: Connection, decoded: Decoded) -> None:
-    """Find the accepted events that must not land again: duplicates and conflicts, in batch and history.
+    """Find the accepted events that must not land: duplicates and conflicts, and those too old to be kept.
 
     Suspects are found by a hash of (source, id) in one narrow relation, pruned to the events' own time: a
     repeat of an event carries the same. Only suspects, mostly none, are compared in full where they landed.
@@ -192,17 +192,22 @@ def _json_type(type_: str) -> str | list[str]:
     )
 
 
-def _conflicts(connection: Connection, batch: Batch) -> list[tuple[Any, ...]]:
-    """Events whose (source, id) is taken by other content, as refused rows with both hashes."""
+def _unlandable(connection: Connection, batch: Batch) -> list[tuple[Any, ...]]:
+    """Accepted events that may not land after all, as refused rows."""
     refused = []
-    for taken in rows(connection, statement("landing/conflicts")):
-        slice_ = batch.slices[taken["part"]]
-        i = int(np.searchsorted(slice_.records.offset, taken["offset"]))
-        hashes = f"content {taken['content_hash']} differs from {taken['known_hash']}"
-        refused.append(
-            (*origin(slice_, taken["part"], i), "id.conflict", "$.id", f"{hashes}, landed under the same id")
-        )
+    for event in rows(connection, statement("landing/unlandable")):
+        slice_ = batch.slices[event["part"]]
+        i = int(np.searchsorted(slice_.records.offset, event["offset"]))
+        refused.append((*origin(slice_, event["part"], i), *_why(event)))
     return refused
+
+
+def _why(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Rule, path and detail for an event that may not land."""
+    if event["known_hash"] is None:
+        return "retention.passed", "$.time", "occurred before the horizon up to which retention has removed"
+    hashes = f"content {event['content_hash']} differs from {event['known_hash']}"
+    return "id.conflict", "$.id", f"{hashes}, landed under the same id"
 
 
 def _advance(connection: Connection, batch: Batch, batch_id: str, landed_at: dt.datetime) -> None:

@@ -170,7 +170,7 @@ def _refuse_made_anew(connection: Connection, ids: Mapping[str, str]) -> None:
         if known.get(topic, topic_id) != topic_id:
             raise CheckFailed(
                 f"{topic}: Kafka's topic is another one than before, deleted and made anew; "
-                "what its first form held past our progress was never landed"
+                "what its first form held past our progress was never landed; see `dermastream topics losses`"
             )
     if new := ids.keys() - known.keys():
         for row in rows(connection, statement("landing/progress")):

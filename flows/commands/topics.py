@@ -38,3 +38,34 @@ def add(
         replication_factor=replicas,
     )
     print("\n".join(created) or f"{clinic_id} has its topics already")
+
+
+@app.command
+def losses(
+    *,
+    accept: Annotated[
+        bool, Parameter(negative="", help="Book them, so that landing goes on behind them")
+    ] = False,
+    by: Annotated[str, Parameter(help="Who accepts the loss")] = "",
+    reason: Annotated[str, Parameter(help="Why it was lost")] = "",
+    home: Home = None,
+) -> None:
+    """What Kafka no longer holds and was never landed: landing stops there until somebody accepts it."""
+    from flows.clock import utc_now
+    from flows.event_source import EventSource
+    from producers.contracts import SettingsError
+    from warehouse import losses, store
+
+    if accept and not (by.strip() and reason.strip()):
+        raise SettingsError("accepting a loss needs --by and --reason")
+    settings = settings_of(home)
+    source = EventSource(settings.kafka_bootstrap_servers or "", security=settings.kafka_security)
+    try:
+        with store.connect(settings.location, read_only=not accept) as connection:
+            found = losses.losses(connection, source.bounds(), source.topic_ids())
+            print("\n".join(map(str, found)) or "nothing is lost")
+            if accept and found:
+                losses.accept(connection, settings.location, found, by=by, reason=reason, at=utc_now())
+                print("accepted; landing goes on by itself within a minute, or after `dermastream up`")
+    finally:
+        source.close()

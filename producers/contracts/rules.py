@@ -40,5 +40,6 @@ RULES: dict[str, str] = {
     "key.mismatch": "The Kafka key is not the event's: order holds only within a key.",
     "clinic.mismatch": "The topic belongs to another clinic than the event's source names.",
     "id.conflict": "Another event has this source and id. To correct one, send a new id with `supersedes`.",
+    "retention.passed": "It occurred before the day up to which retention has removed such events.",
 }
 """What the gateway refuses before that (files, tokens, patients' references) it names itself."""

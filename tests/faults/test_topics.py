@@ -5,11 +5,13 @@ import signal
 
 import pytest
 
-from producers.contracts import CheckFailed
+from flows.cli import app
+from producers.contracts import CheckFailed, SettingsError
 from producers.publisher import create_topics
 from tests.faults.harness import TELEMETRY, World, bounds, kinds, mutated
 from tests.faults.test_workers import frozen
 from warehouse.log import progress
+from warehouse.verify import verify
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +35,26 @@ def test_truncated_before_it_was_landed(world: World):
     gaps = [f"{p.topic}/{p.number}: offsets {at} to {lost[p][0] - 1} are gone" for p, at in before.items()]
     assert any(gap in str(landing.error) for gap in gaps)
     assert progress(world.connection) == before
+
+
+def test_an_accepted_loss_is_booked_and_landing_goes_on(world: World, capsys, monkeypatch):
+    """The command names the gap and books it for a name and a reason; the books balance, the rest lands."""
+    fall_behind(world)
+    world.publish(range(300, 400))
+    held, kept = progress(world.connection), bounds(world.broker.bootstrap)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", world.broker.bootstrap)
+    command = ["topics", "losses", "--home", str(world.settings.home)]
+    app(command, result_action="return_value")
+    assert "are gone from Kafka" in capsys.readouterr().out
+    with pytest.raises(SettingsError, match="needs --by and --reason"):
+        app([*command, "--accept"], result_action="return_value")
+    accepting = ["--accept", "--by", "ann", "--reason", "short retention"]
+    app([*command, *accepting], result_action="return_value")
+    world.drain()
+    assert verify(world.connection, world.settings.location).findings == []
+    lost = world.connection.execute("SELECT sum(next_offset - first_offset) FROM landing.accepted_loss")
+    assert lost.fetchall() == [(sum(max(0, kept[p][0] - at) for p, at in held.items()),)]
+    assert kinds(world.violations()) == {"lost"}, "nothing but what Kafka lost"
 
 
 def test_a_silent_reset_is_found(world: World):

@@ -128,6 +128,24 @@ def test_same_id_with_other_content_is_a_conflict(claimed):
     assert all("differs from" in detail for (detail,) in details)
 
 
+def test_what_retention_removed_does_not_land_again(claimed):
+    """Before a relation's newest horizon nothing of it lands: refused with the reason, kept whole."""
+    connection, location = claimed
+    day = dt.timedelta(days=1)
+    moves = [(NOW - 9 * day, NOW - 2 * day), (NOW - 3 * day, NOW - day)]
+    with store.transaction(connection, location):
+        for before, moved in moves:
+            connection.execute(
+                "INSERT INTO landing.horizon VALUES ('raw.device_calibrated', ?, ?)", [before, moved]
+            )
+    old, again = calibrated("old", at=NOW - 4 * day), calibrated("old", at=NOW - 4 * day)
+    report = do_land(claimed, one(old, again, calibrated("young", at=NOW - 2 * day), frame("f")))
+    assert (report.landed, report.duplicate, report.by_rule) == (2, 0, {"retention.passed": 2})
+    kept = connection.execute("SELECT path, value FROM landing.quarantine").fetchall()
+    assert kept == [("$.time", encode(old))] * 2
+    assert connection.execute("SELECT id FROM raw.device_calibrated").fetchall() == [("young",)]
+
+
 def test_a_batch_that_another_worker_landed_is_refused_whole(claimed):
     """Compare-and-set: a thawed worker that commits the offsets again changes nothing."""
     do_land(claimed, one(calibrated("a")), "b1")

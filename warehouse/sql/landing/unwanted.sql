@@ -1,18 +1,29 @@
--- temp.unwanted. Grain: one accepted event of the batch that must not land: a duplicate or a conflict.
--- Inputs: suspect (of the batch) and history (landed before). A duplicate has the source, id and content of
--- another event that landed or stands earlier in the batch; with other content it is a conflict.
+-- temp.unwanted. Grain: one accepted event of the batch that must not land: a duplicate, a conflict, or one from
+-- before the horizon. Inputs: keys and suspect (of the batch), history (landed before), landing.horizon.
+-- A duplicate has the source, id and content of another event that landed or stands earlier in the batch; with
+-- other content it is a conflict. known_hash is the other event's; null where the horizon refuses: what occurred
+-- before it has left the warehouse for its age, so whether it had landed cannot be told.
 CREATE OR REPLACE TEMP TABLE unwanted AS
-WITH repeated AS (
+WITH horizon AS (SELECT relation, arg_max(before_at, moved_at) AS before_at FROM landing.horizon GROUP BY relation),
+aged AS (
+  SELECT part, "offset", content_hash
+  FROM keys JOIN horizon ON horizon.relation = concat('raw.', "table")
+  WHERE occurred_at < before_at
+),
+young AS (SELECT * FROM suspect ANTI JOIN aged USING (part, "offset")),
+repeated AS (
   SELECT source, id, arg_min(content_hash, (part, "offset")) AS content_hash, min((part, "offset")) AS place
-  FROM suspect
+  FROM young
   GROUP BY source, id
   HAVING count(*) > 1
 )
 SELECT
-  suspect.part, suspect."offset", suspect.content_hash,
+  young.part, young."offset", young.content_hash,
   coalesce(history.content_hash, repeated.content_hash) AS known_hash,
-  suspect.content_hash = coalesce(history.content_hash, repeated.content_hash) AS duplicate
-FROM suspect
+  young.content_hash = coalesce(history.content_hash, repeated.content_hash) AS duplicate
+FROM young
 LEFT JOIN repeated USING (source, id)
 LEFT JOIN history USING (source, id)
-WHERE history.content_hash IS NOT NULL OR repeated.place <> (suspect.part, suspect."offset")
+WHERE history.content_hash IS NOT NULL OR repeated.place <> (young.part, young."offset")
+UNION ALL
+SELECT part, "offset", content_hash, NULL, false FROM aged

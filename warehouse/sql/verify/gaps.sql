@@ -3,7 +3,7 @@ SELECT format('{}/{}: a batch ends at offset {}, the next begins at {}', topic, 
   AS detail
 FROM (
   SELECT topic, "partition", first_offset, next_offset,
-    lag(next_offset) OVER (PARTITION BY topic, "partition" ORDER BY first_offset, next_offset) AS previous
+    lag(next_offset) OVER (PARTITION BY topic, "partition", former_topic_id ORDER BY first_offset, next_offset) AS previous
   FROM landing.batch
 )
 WHERE previous <> first_offset
