@@ -9,7 +9,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from producers.contracts import SettingsError
@@ -18,6 +18,9 @@ from warehouse.store import Location
 PREFIX = "DERMASTREAM_"
 GATEWAY_PREFIX = "DERMASTREAM_GATEWAY_"
 """These belong to a clinic's gateway, which reads them itself: producers/gateway/settings.py."""
+
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
@@ -94,6 +97,46 @@ class Settings(BaseSettings):
     report_cron: str = Field("0 7 * * 1", description="When the weekly reports are made")
     report_time_zone: str = Field("UTC", description="IANA time zone of that schedule")
 
+    report_grace_hours: float = Field(
+        0,
+        ge=0,
+        le=96,
+        description="How far past the week's end a clinic's data must reach first",
+    )
+    report_patience_hours: float = Field(
+        12, ge=0, le=120, description="How long after its hour a report may be late before a notice says so"
+    )
+
+    mail_host: str | None = Field(None, description="Mail server; empty: nothing is mailed")
+    mail_port: int = Field(587, ge=1, le=65_535, description="Its port")
+    mail_security: str = Field("starttls", description="starttls, tls, or none (this machine only)")
+    mail_user: str | None = Field(None, description="User at the mail server; empty: no login")
+    mail_password_file: Path | None = Field(None, description="File holding the mail password")
+    mail_cafile: Path | None = Field(
+        None, description="Certificate authority of the mail server; empty: the system's"
+    )
+    mail_from: str = Field("dermastream@localhost", description="Sender; its domain is in every Message-ID")
+    mail_domains: str = Field("", description="Domains that mail may go to, with commas; empty: to nobody")
+    mail_attach_pdf: bool = Field(True, description="Attach the PDF; else the mail links to it")
+    mail_timeout_seconds: float = Field(
+        30, gt=0, le=600, description="Longest wait for the mail server, but for its last answer: 600"
+    )
+
+    @field_validator("mail_security")
+    @classmethod
+    def _known_security(cls, value: str) -> str:
+        if value not in {"starttls", "tls", "none"}:
+            raise ValueError("must be starttls, tls or none")
+        return value
+
+    @model_validator(mode="after")
+    def _mail_is_encrypted(self) -> "Settings":
+        if self.mail_host and self.mail_security == "none" and self.mail_host not in _THIS_MACHINE:
+            raise ValueError("DERMASTREAM_MAIL_SECURITY: without encryption only to a server on this machine")
+        if self.mail_user and self.mail_security == "none":
+            raise ValueError("DERMASTREAM_MAIL_USER: no password goes over an open line")
+        return self
+
     @field_validator("landing_share")
     @classmethod
     def _possible_share(cls, value: str) -> str:
@@ -128,6 +171,8 @@ class Settings(BaseSettings):
             return cls(**overrides)
         except ValidationError as error:
             first = error.errors()[0]
+            if not first["loc"]:  # a rule over several settings names them itself
+                raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
             name = str(first["loc"][0])
             variable = cls.variable(name) if name in cls.model_fields else name
             raise SettingsError(f"{variable}: {first['msg'].removeprefix('Value error, ')}") from None
@@ -151,6 +196,19 @@ class Settings(BaseSettings):
     @property
     def archive_dir(self) -> Path:
         return self.archive or self.home / "reports"
+
+    @property
+    def delivery_ledger(self) -> Path:
+        return self.home / "delivery.sqlite"
+
+    @property
+    def accounts_file(self) -> Path:
+        return self.home / "dashboard" / "accounts.sqlite"
+
+    @property
+    def mail_password(self) -> str | None:
+        """Null without a user. SettingsError on an unreadable file."""
+        return _secret(self.mail_password_file, "DERMASTREAM_MAIL_PASSWORD_FILE") if self.mail_user else None
 
     @property
     def privacy_key(self) -> Path:
@@ -179,7 +237,7 @@ class Settings(BaseSettings):
 
 def _secret(file: Path | None, variable: str) -> str:
     if file is None:
-        raise SettingsError(f"{variable} is needed with a SASL protocol")
+        raise SettingsError(f"{variable} is needed where there is a user")
     try:
         return file.read_text().strip()
     except OSError as error:

@@ -9,7 +9,7 @@ from dashboards.report.chart import funnel_svg, spark_svg, trend_svg
 from dashboards.report.model import ReportData
 from dashboards.report.view import words
 
-_TEMPLATES = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
@@ -22,7 +22,7 @@ def render_html(data: ReportData) -> bytes:
     """UTF-8 HTML; the same data gives the same bytes."""
     view = words(data)
     font = "system-ui, sans-serif"
-    page = _TEMPLATES.get_template("report.html.j2").render(
+    page = TEMPLATES.get_template("report.html.j2").render(
         **view,
         chart=_accessible(trend_svg(data, font=font), view["trend"]["alt"]),
         funnel_chart=_accessible(funnel_svg(data, font=font), view["funnel"]["alt"])
