@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         description="How far past the week's end a clinic's data must reach first",
     )
     report_patience_hours: float = Field(
-        12, ge=0, le=120, description="How long after its hour a report may be late before a notice says so"
+        24, ge=0, le=120, description="How long after its week a report may be late before a notice says so"
     )
 
     mail_host: str | None = Field(None, description="Mail server; empty: nothing is mailed")

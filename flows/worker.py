@@ -4,6 +4,7 @@ One process, because on a SQLite catalog all writers share a turn, and because a
 own costs seconds. Scaled out, `dermastream land` and `dermastream refresh` are processes of their own.
 """
 
+import contextlib
 import signal
 import socket
 import threading
@@ -106,10 +107,13 @@ async def _run_until(stop: threading.Event, settings: Settings) -> None:
 
     from prefect.runner import Runner
 
+    from flows.delivery.reporting import zones
     from flows.weekly_report import deployment
 
+    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
+        known = {zone for _, zone in zones(connection)}
     runner = Runner(name="dermastream", limit=1, pause_on_shutdown=False)
-    await runner.aadd_deployment(deployment(settings))
+    await runner.aadd_deployment(deployment(settings, known))
     running = asyncio.create_task(runner.start())
     while not stop.is_set() and not running.done():
         await asyncio.sleep(0.25)

@@ -261,6 +261,39 @@ class Ledger:
             )
         return rows[0]
 
+    # ── what is due ─────────────────────────────────────────────────────────────────────────────────────
+
+    def expect(self, week: str, scope: str, *, at: dt.datetime) -> None:
+        """That edition's hour has come; said again it changes nothing."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO expected (week, scope, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (week, scope, at.timestamp()),
+            )
+
+    def expected(self) -> list[tuple[str, str]]:
+        """Week and scope of each edition that is due and not issued, the longest due first."""
+        with self._write() as db:
+            rows = db.execute(
+                "SELECT week, scope FROM expected WHERE ended_at IS NULL ORDER BY since, week, scope"
+            ).fetchall()
+        return [(row["week"], row["scope"]) for row in rows]
+
+    def was_expected(self, week: str, scope: str) -> bool:
+        """Whether that edition's hour has come, whatever became of it."""
+        with self._write() as db:
+            found = db.execute("SELECT 1 FROM expected WHERE week = ? AND scope = ?", (week, scope))
+            return found.fetchone() is not None
+
+    def issued(self, week: str, scope: str, *, at: dt.datetime) -> None:
+        """That edition is no longer waited for."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO expected VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET ended_at ="
+                " coalesce(ended_at, excluded.ended_at)",
+                (week, scope, at.timestamp(), at.timestamp()),
+            )
+
     # ── recipients ──────────────────────────────────────────────────────────────────────────────────────
 
     def remember(self, recipient: Recipient) -> None:
@@ -319,7 +352,7 @@ class Ledger:
         try:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA synchronous = FULL")
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'recipient'").fetchone():
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'expected'").fetchone():
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(statement("delivery/schema"))
             db.execute("BEGIN IMMEDIATE")

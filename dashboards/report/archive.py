@@ -18,6 +18,7 @@ from dashboards.report.render_csv import render_csv
 from dashboards.report.render_html import render_html
 from dashboards.report.render_pdf import render_pdf
 from dashboards.report.render_text import render_text
+from dashboards.report.revising import differences
 from dashboards.report.view import fingerprint
 from dashboards.report.week import IsoWeek
 from producers.contracts.errors import SettingsError
@@ -53,8 +54,14 @@ def build(
     return issue(archive, data)
 
 
-def issue(archive: Path, data: ReportData) -> list[Path]:
-    """Write `data` as the next revision, unless the newest issue already says the same; give its files."""
+MADE_AGAIN = "made again, and other than before"
+
+
+def issue(archive: Path, data: ReportData, *, reason: str = MADE_AGAIN) -> list[Path]:
+    """Write `data` as the next revision, unless the newest issue already says the same; give its files.
+
+    A later revision says why it was made and which figures are other than in the one before.
+    """
     folder = archive / data.week / data.edition
     try:
         with _alone(folder):
@@ -63,7 +70,12 @@ def issue(archive: Path, data: ReportData) -> list[Path]:
                 paths = _complete(folder, newest)
                 if fingerprint(newest) == fingerprint(data):
                     return paths
-                data = dataclasses.replace(data, revision=newest.revision + 1)
+                data = dataclasses.replace(
+                    data,
+                    revision=newest.revision + 1,
+                    reason=reason,
+                    differences=differences(newest, data),
+                )
             return _complete(folder, data)
     except OSError as error:
         raise SettingsError(

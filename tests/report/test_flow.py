@@ -45,7 +45,7 @@ def test_a_run_issues_every_edition_and_lists_it(home: Path):
     assert all(file.parent.parent == home / "reports" / WEEK.label and file.stat().st_size for file in files)
     artifact = Artifact.get(NAME)
     assert artifact is not None
-    assert "| west | not issued: no metric results for west: run `dermastream refresh` |" in str(
+    assert "| clinic-west | not issued: no metric results for west: run `dermastream refresh` |" in str(
         artifact.data
     )
     for file in files:
@@ -71,8 +71,10 @@ def test_a_run_for_a_clinic_without_results_fails(home: Path):
 def test_the_schedule_keeps_its_local_hour_across_clock_changes(home: Path, zone: str):
     """The report is due on Mondays at seven by the clinic network's own clocks, in summer and in winter."""
     settings = Settings.load(home=home, report_time_zone=zone)
-    (given,) = deployment(settings).schedules or []
-    schedule = given.schedule
+    given = deployment(settings, ["Asia/Tokyo"]).schedules or []
+    (mine,) = [each for each in given if each.parameters == {"zone": zone}]
+    schedule = mine.schedule
+    assert {str(each.parameters.get("zone", "hourly")) for each in given} == {zone, "Asia/Tokyo", "hourly"}
     assert isinstance(schedule, CronSchedule)
     start = dt.datetime(2026, 3, 1, tzinfo=ZoneInfo(zone))
     found = asyncio.run(_dates(schedule, start))

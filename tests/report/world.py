@@ -245,9 +245,22 @@ def _fill_safety(connection: store.Connection) -> None:
         if days is not None:
             given = {"clinic": clinic, "device": device, "at": AS_OF - dt.timedelta(days=days)}
             connection.execute(_INSERT_CALIBRATION, given)
+    _fill_sessions(connection)
+
+
+def _fill_sessions(connection: store.Connection) -> None:
+    """Two sessions of the week in each clinic, and one right after it."""
     for clinic in CLINICS:
         for number, at in enumerate((WEEK.start, WEEK.end - dt.timedelta(hours=9), WEEK.end)):
             _insert_session(connection, clinic, number, at)
+
+
+def put_back(connection: store.Connection, location: store.Location) -> None:
+    """Sessions and results as `fill` made them."""
+    with store.transaction(connection, location):
+        connection.execute("DELETE FROM raw.session_completed")
+        _fill_sessions(connection)
+    write(connection, location, usual())
 
 
 def _insert_session(connection: store.Connection, clinic: str, number: int, at: dt.datetime) -> None:

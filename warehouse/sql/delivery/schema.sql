@@ -43,3 +43,12 @@ CREATE TABLE IF NOT EXISTS recipient (
   paused_until REAL,         -- null: not paused
   bounced TEXT               -- the mail server's refusal; null: none
 ) STRICT;
+
+-- relation: expected. grain: one edition of one week that is due: made when its hour comes, ended when it is issued.
+CREATE TABLE IF NOT EXISTS expected (
+  week TEXT NOT NULL,
+  scope TEXT NOT NULL,       -- network, or clinic-<id>
+  since REAL NOT NULL,
+  ended_at REAL,             -- null: not issued yet
+  PRIMARY KEY (week, scope)
+) STRICT, WITHOUT ROWID;
