@@ -141,7 +141,7 @@ class Lander:
         )
 
     def _claim(self, source: EventSource) -> Mapping[Partition, int]:
-        return _retrying()(
+        return retrying()(
             claim,
             self._connection,
             self._settings.location,
@@ -160,8 +160,8 @@ class Lander:
         if found is None:
             return False
         begun = time.monotonic()
-        retrying = _retrying()
-        report = retrying(
+        trying = retrying()
+        report = trying(
             landing.land,
             self._connection,
             self._settings.location,
@@ -173,7 +173,7 @@ class Lander:
             tombstones=self._tombstones,
         )
         seconds = time.monotonic() - begun
-        self.meter.landed(report, seconds=seconds, retries=retrying.statistics["attempt_number"] - 1)
+        self.meter.landed(report, seconds=seconds, retries=trying.statistics["attempt_number"] - 1)
         ahead.mirror(found.decoded.batch)
         totals.add(report)
         log.info(
@@ -189,7 +189,7 @@ class Lander:
         return True
 
 
-def _retrying() -> Retrying:
+def retrying() -> Retrying:
     """Try a whole transaction again while another writer is in the way; a lost progress is not retried."""
     return Retrying(
         retry=retry_if_exception_type(WarehouseConflict),

@@ -13,7 +13,7 @@ import structlog
 
 from flows import bounded
 from flows.clock import utc_now
-from flows.landing import Lander
+from flows.landing import Lander, retrying
 from flows.settings import Settings
 from flows.topics import create_topics_when_up
 from warehouse import store
@@ -29,8 +29,8 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    connection = store.connect(settings.location)
-    store.migrate(connection, settings.location)
+    connection = retrying()(store.connect, settings.location)  # scaled out, others may start just now, too
+    retrying()(store.migrate, connection, settings.location)
     failures: list[BaseException] = []
     threads = []
     if land:

@@ -52,6 +52,10 @@ class Location:
     def catalog_file(self) -> Path:
         return Path(self.catalog.split(":", 1)[1])
 
+    def hidden(self, text: str) -> str:
+        """The text without the catalog's address, which may hold a password."""
+        return text if self.kind == "sqlite" else text.replace(self.catalog.split(":", 1)[1], "…")
+
     def exists(self) -> bool:
         return self.kind != "sqlite" or self.catalog_file.exists()
 
@@ -94,7 +98,8 @@ def _load_extensions(connection: Connection, location: Location) -> None:
 def connect(location: Location, *, read_only: bool = False, memory_limit: str = "1GB") -> Connection:
     """A DuckDB connection whose current catalog is the warehouse.
 
-    Raises SettingsError when the warehouse does not exist (read-only) or cannot be opened.
+    Raises SettingsError when the warehouse does not exist (read-only) or cannot be opened, and
+    WarehouseConflict where another process seems to be making its catalog.
     """
     if read_only and not location.exists():
         raise SettingsError(
@@ -124,7 +129,10 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
         )
     except duckdb.Error as error:
         connection.close()
-        raise SettingsError(f"cannot open the warehouse {location.catalog}: {first_line(error)}") from None
+        reason = location.hidden(f"cannot open the warehouse {location.catalog}: {first_line(error)}")
+        if "Failed to initialize DuckLake" in reason:
+            raise WarehouseConflict(f"{reason} (is another process making it just now?)") from None
+        raise SettingsError(reason) from None
     _settle(connection)
     return connection
 

@@ -39,7 +39,7 @@ def jars() -> list[Path]:
     expected = _expected()
     folder = cache_folder()
     if not folder.exists():
-        _download(folder)
+        download(_ENDPOINT, folder)
     for name, digest in expected.items():
         file = folder / name
         if not file.exists() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
@@ -52,7 +52,8 @@ def _expected() -> dict[str, str]:
     return {name: digest for digest, name in lines}
 
 
-def _download(folder: Path) -> None:
+def download(endpoint: str, folder: Path) -> None:
+    """Gather the jars of a Maven artifact and all it needs in a new folder. Raises SettingsError."""
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.env import EnvironmentBuilder, LinkStrategy
     from jgo.maven import MavenContext
@@ -66,10 +67,10 @@ def _download(folder: Path) -> None:
             context=context, cache_dir=Path(scratch) / "jgo", link_strategy=LinkStrategy.COPY
         )
         try:
-            builder.from_endpoint(_ENDPOINT)
+            builder.from_endpoint(endpoint)
         except Exception as error:
             raise SettingsError(
-                f"cannot download Kafka {VERSION} from Maven's central repository "
+                f"cannot download {endpoint.split('+')[0]} from Maven's central repository "
                 f"({type(error).__name__}); the first start needs it, or set KAFKA_BOOTSTRAP_SERVERS"
             ) from error
         gathered = Path(scratch) / "jars"
