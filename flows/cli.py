@@ -23,10 +23,11 @@ app = App(
     version=lambda: __import__("importlib.metadata").metadata.version("dermastream"),
     result_action="return_value",
 )
-report = App(name="report", help="Weekly reports.", group=_DOORS)
 metrics = App(name="metrics", help="Run and list the metrics.", group=_DOORS)
-app.command(report)
 app.command(metrics)
+app.command(
+    "flows.commands.report:app", name="report", help="Weekly reports: make, find, send.", group=_DOORS
+)
 app.command("flows.commands.signals:app", name="signals", help="Signals: flags to look into.", group=_DOORS)
 app.command(
     "flows.commands.warehouse:app", name="warehouse", help="Maintain, verify, back up, publish.", group=_DOORS
@@ -266,37 +267,6 @@ def metrics_list(*, json_: AsJson = False) -> None:
     every = (*CARDS.values(), *SAFETY_CARDS.values(), *SCHEDULE_CARDS.values())
     cards = [asdict(card) for card in every]
     print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
-
-
-@report.command
-def weekly(
-    *,
-    week: Annotated[
-        str | None, Parameter(help="ISO week like 2026-W47 [default: the last one that ended]")
-    ] = None,
-    clinic: Annotated[str | None, Parameter(help="Edition of one clinic [default: the network's]")] = None,
-    out: Annotated[Path | None, Parameter(help="Folder to write to [default: the archive]")] = None,
-    json_: AsJson = False,
-    home: Home = None,
-) -> None:
-    """Make a weekly report now: HTML, PDF and CSV."""
-    from dashboards.report import IsoWeek, build
-    from flows.clock import utc_now
-    from warehouse import store
-
-    settings = settings_of(home)
-    now = utc_now()
-    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
-        chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
-        files = build(
-            connection,
-            week=chosen,
-            clinic=clinic,
-            archive=out or settings.archive_dir,
-            now=now,
-            dashboard_url=settings.reader_url,
-        )
-    print(json.dumps([str(f) for f in files]) if json_ else "\n".join(map(str, files)))
 
 
 # ── single processes ────────────────────────────────────────────────────────────────────────────────────

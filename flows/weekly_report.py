@@ -47,7 +47,10 @@ def weekly_report(
     """
     settings = Settings.load(**({"home": Path(home)} if home else {}))
     due: dt.datetime = runtime.flow_run.scheduled_start_time
-    with contextlib.closing(store.connect(settings.location, read_only=True)) as connection:
+    if not settings.location.exists():
+        store.connect(settings.location, read_only=True)  # says what is missing, and makes nothing
+    with contextlib.closing(store.connect(settings.location)) as connection:
+        store.migrate(connection, settings.location)
         reporting = Reporting(settings, connection, utc_now())
         if zone or catch_up:
             if zone:

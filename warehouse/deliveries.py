@@ -93,7 +93,16 @@ class Ledger:
 
     # ── planning ────────────────────────────────────────────────────────────────────────────────────────
 
-    def plan(self, key: Key, content: str, *, at: dt.datetime, not_before: dt.datetime | None = None) -> bool:
+    def plan(
+        self,
+        key: Key,
+        content: str,
+        *,
+        at: dt.datetime,
+        not_before: dt.datetime | None = None,
+        by: str = "plan",
+        reason: str = "",
+    ) -> bool:
         """Write down that this is to be delivered; false where it already is, whatever became of it."""
         with self._write() as db:
             row = (key.id, *(getattr(key, name) for name in Key.__dataclass_fields__), content)
@@ -105,7 +114,7 @@ class Ledger:
                 (*row, *times),
             )
             if done.rowcount:
-                _book(db, key.id, "planned", "plan", "", at)
+                _book(db, key.id, "planned", by, reason, at)
             return done.rowcount == 1
 
     # ── working ─────────────────────────────────────────────────────────────────────────────────────────

@@ -95,12 +95,15 @@ def _load_extensions(connection: Connection, location: Location) -> None:
         connection.execute(f"LOAD {_quote(str(file))}")
 
 
-def connect(location: Location, *, read_only: bool = False, memory_limit: str = "1GB") -> Connection:
-    """A DuckDB connection whose current catalog is the warehouse.
+def connect(
+    location: Location, *, read_only: bool = False, memory_limit: str = "1GB", snapshot: int | None = None
+) -> Connection:
+    """A DuckDB connection whose current catalog is the warehouse; with `snapshot`, read-only, as it was then.
 
     Raises SettingsError when the warehouse does not exist (read-only) or cannot be opened, and
     WarehouseConflict where another process seems to be making its catalog.
     """
+    read_only = read_only or snapshot is not None
     if read_only and not location.exists():
         raise SettingsError(
             f"no warehouse at {location.catalog_file}: start `dermastream up` or `demo` first"
@@ -122,6 +125,8 @@ def connect(location: Location, *, read_only: bool = False, memory_limit: str = 
         if not read_only:
             with contextlib.suppress(FileExistsError):
                 location.catalog_file.parent.mkdir(parents=True, exist_ok=True)
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {int(snapshot)}")
     options.append("READ_ONLY" if read_only else f"DATA_PATH {_quote(location.data_path)}")
     try:
         connection.execute(

@@ -4,11 +4,12 @@
                                     .html .txt .pdf .csv   rendered from it; a missing one is made again
 """
 
+import contextlib
 import dataclasses
 import datetime as dt
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from dashboards.report.render_text import render_text
 from dashboards.report.revising import differences
 from dashboards.report.view import fingerprint
 from dashboards.report.week import IsoWeek
-from producers.contracts.errors import SettingsError
-from warehouse import store
+from producers.contracts.errors import SettingsError, WarehouseConflict
+from warehouse import issues, store
+
+_ATTEMPTS = 3
 
 RENDERERS: dict[str, Callable[[ReportData], bytes]] = {
     "json": ReportData.to_json,
@@ -81,6 +84,41 @@ def issue(archive: Path, data: ReportData, *, reason: str = MADE_AGAIN) -> list[
         raise SettingsError(
             f"cannot write to the report archive {folder}: {error.strerror or error}"
         ) from None
+
+
+def record(connection: store.Connection, location: store.Location, paths: Sequence[Path]) -> None:
+    """Write an issue's frozen data and checksums into the lake; said again it changes nothing.
+
+    Raises WarehouseConflict where another writer came first three times.
+    """
+    data = ReportData.from_json(paths[0].read_bytes())
+    told = ("report_id", "week", "edition", "revision", "snapshot_id", "issued_at")
+    report = {name: getattr(data, name) for name in told} | {"reason": data.reason or None}
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            issues.remember(connection, location, report, paths)
+            return
+        except WarehouseConflict:
+            if attempt == _ATTEMPTS:
+                raise
+
+
+def again(location: store.Location, data: ReportData) -> ReportData:
+    """The same issue frozen anew from the snapshot it names: equal, unless something is wrong.
+
+    Raises SettingsError where that snapshot is no longer kept.
+    """
+    with contextlib.closing(store.connect(location, snapshot=data.snapshot_id)) as connection:
+        clinic = None if data.scope == "network" else data.scope_id
+        fresh = freeze(
+            connection,
+            week=data.iso_week,
+            clinic=clinic,
+            computed_at=data.issued_at,
+            dashboard_url=data.dashboard_url,
+        )
+    told = {name: getattr(data, name) for name in ("revision", "reason", "differences")}
+    return dataclasses.replace(fresh, **told)
 
 
 def newest_issue(folder: Path) -> ReportData | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from dashboards.report import IsoWeek
-from dashboards.report.archive import MADE_AGAIN, issue, newest_issue
+from dashboards.report.archive import MADE_AGAIN, issue, newest_issue, record
 from dashboards.report.frozen import edition, waiting_for
 from dashboards.report.model import ReportData
 from dashboards.report.reading import Facts, read
@@ -121,6 +121,7 @@ class Reporting:
 
     def _issue(self, outcome: Outcome, scope: str, data: ReportData, reason: str) -> None:
         paths = issue(self._settings.archive_dir, data, reason=reason)
+        record(self._connection, self._settings.location, paths)
         outcome.issued[scope] = paths
         outcome.planned += self.plan(paths[0])
         self._ledger.issued(data.week, scope, at=self._now)
@@ -163,20 +164,34 @@ class Reporting:
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def plan(self, issued: Path, *, revision: int | None = None) -> int:
+    def plan(self, issued: Path) -> int:
         """Write down who is to get that issue; gives how many are new. Nobody while no mail server is set."""
         if not self._settings.mail_host:
             return 0
         data = ReportData.from_json(issued.read_bytes())
-        stem = issued.relative_to(self._settings.archive_dir).with_suffix("").as_posix()
         return sum(
-            self._ledger.plan(
-                Key("mail", "weekly", data.week, data.edition, each.account, revision or data.revision),
-                json.dumps({"report": stem}),
-                at=self._now,
-            )
+            self._plan(Key("mail", "weekly", data.week, data.edition, each.account, data.revision), issued)
             for each in self._policy.readers(data.edition, at=self._now, signals=False)
         )
+
+    def plan_test(self, issued: Path, account: str) -> int:
+        """One more for that account, marked as a test."""
+        return self._plan(self._one_more(issued, "test", account), issued)
+
+    def plan_again(self, issued: Path, account: str, *, by: str, reason: str) -> int:
+        """One more for that account, because a person wants it. Raises CheckFailed without a reason."""
+        if not reason.strip():
+            raise CheckFailed("say why it is sent once more")
+        return self._plan(self._one_more(issued, "resent", account), issued, by=by, reason=reason)
+
+    def _one_more(self, issued: Path, kind: str, account: str) -> Key:
+        data = ReportData.from_json(issued.read_bytes())
+        last = self._ledger.last_revision(kind, data.week, data.edition, account)
+        return Key("mail", kind, data.week, data.edition, account, last + 1)
+
+    def _plan(self, key: Key, issued: Path, *, by: str = "plan", reason: str = "") -> int:
+        stem = issued.relative_to(self._settings.archive_dir).with_suffix("").as_posix()
+        return self._ledger.plan(key, json.dumps({"report": stem}), at=self._now, by=by, reason=reason)
 
     def _tell_delay(self, facts: Facts, scope: str, behind: dict[str, dt.datetime]) -> int:
         """Once a week and reader, when patience is over."""
