@@ -5,6 +5,7 @@ leave a default in force.
 """
 
 import os
+import urllib.parse
 import zoneinfo
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,32 @@ class Settings(BaseSettings):
         30, gt=0, le=600, description="Longest wait for the mail server, but for its last answer: 600"
     )
 
+    delivery_seconds: float = Field(30, gt=0, le=3600, description="Pause between looks for mail to send")
+    signal_escalate_days: float = Field(
+        3, gt=0, le=90, description="Days a signal may be open before a mail says that nobody looked"
+    )
+    signal_clock_days: int = Field(
+        2, ge=0, le=30, description="Days before a regulator's last day on which a mail says so"
+    )
+    signal_quiet_hours: str = Field(
+        "",
+        pattern=r"^$|^([01]?\d|2[0-3])-([01]?\d|2[0-3])$",
+        description="Hours without mail about signals, like 22-7; empty: none",
+    )
+    signal_digest_hour: int | None = Field(
+        None, ge=0, le=23, description="Hour of one mail a day about all signals; empty: one mail for each"
+    )
+    webhook_url: str | None = Field(None, description="Address told of signals; empty: none")
+    webhook_secret_file: Path | None = Field(None, description="File holding its secret, whsec_ and base64")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _encrypted_webhook(cls, value: str | None) -> str | None:
+        host = urllib.parse.urlsplit(value or "").hostname
+        if value and not value.startswith("https://") and host not in _THIS_MACHINE:
+            raise ValueError("must be https, but on this machine")
+        return value
+
     @field_validator("mail_security")
     @classmethod
     def _known_security(cls, value: str) -> str:
@@ -211,6 +238,16 @@ class Settings(BaseSettings):
         return _secret(self.mail_password_file, "DERMASTREAM_MAIL_PASSWORD_FILE") if self.mail_user else None
 
     @property
+    def webhook_secret(self) -> str:
+        """SettingsError on an unreadable file."""
+        return _secret(self.webhook_secret_file, "DERMASTREAM_WEBHOOK_SECRET_FILE")
+
+    @property
+    def delivers(self) -> bool:
+        """Whether there is any way out."""
+        return bool(self.mail_host or self.webhook_url)
+
+    @property
     def privacy_key(self) -> Path:
         return self.privacy_key_file or self.home / "privacy.key"
 
@@ -237,7 +274,7 @@ class Settings(BaseSettings):
 
 def _secret(file: Path | None, variable: str) -> str:
     if file is None:
-        raise SettingsError(f"{variable} is needed where there is a user")
+        raise SettingsError(f"{variable} is not set, and it is needed")
     try:
         return file.read_text().strip()
     except OSError as error:

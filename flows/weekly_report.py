@@ -61,7 +61,7 @@ def weekly_report(
             chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(due)
             wanted = [scope_of(each) for each in ([clinic] if clinic else editions(connection))]
             outcomes = [reporting.issue(chosen, wanted, wait=False)]
-    sent = sender_of(settings, utc_now).run() if settings.mail_host else Tally()
+    sent = sender_of(settings, utc_now).run() if settings.delivers else Tally()
     create_markdown_artifact(
         key=NAME,
         markdown=listing(outcomes, sent, settings.reader_url),

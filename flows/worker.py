@@ -48,6 +48,11 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
         maintainer = Maintainer(settings, store.cursor(connection), utc_now)
         threads.append(_thread("maintenance", maintainer.run, settings, stop, failures))
     if reports:
+        if settings.delivers:
+            from flows.delivery.delivering import Deliverer
+
+            deliverer = Deliverer(settings, store.cursor(connection), utc_now)
+            threads.append(_thread("delivery", deliverer.run, settings, stop, failures))
         _serve_reports(settings, stop)
     stop.wait()
     for thread in threads:

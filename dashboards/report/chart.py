@@ -1,5 +1,8 @@
 """The pictures of a report, as SVG: weekly trend with intervals, funnel of clinics, sparklines of tiles."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import altair as alt
 import vl_convert
 
@@ -91,6 +94,23 @@ def _dot(point: FunnelPoint) -> dict[str, float | bool | None]:
         and not point.limits_998[0] <= point.ratio <= point.limits_998[1]
     )
     return {"expected": point.expected, "ratio": point.ratio, "outside": outside}
+
+
+def signal_svg(points: Sequence[Mapping[str, Any]], *, font: str) -> str:
+    """The result behind a signal day by day, with its intervals; empty for fewer than two values.
+
+    `points`: rows of sql/signal/series.
+    """
+    rows = [{**point, "day": str(point["day"])} for point in points if point["value"] is not None]
+    if len(rows) < 2:
+        return ""
+    x = alt.X("day:T", title=None)
+    title = "observed / expected"
+    base = alt.Chart(alt.Data(values=rows))
+    band = base.mark_area(color=INK, opacity=0.15).encode(x=x, y=alt.Y("lower:Q", title=title), y2="upper:Q")
+    line = base.mark_line(color=INK, strokeWidth=2).encode(x=x, y=alt.Y("value:Q", title=title))
+    one = alt.Chart(alt.Data(values=[{"one": 1}])).mark_rule(color=INK, opacity=0.5).encode(y="one:Q")
+    return _svg(alt.layer(band, line, one).properties(width=640, height=180), font)
 
 
 def spark_svg(tile: Tile) -> str:

@@ -9,7 +9,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from producers.contracts import Retryable, Terminal
@@ -23,7 +23,7 @@ class MailServer:
     port: int
     security: str
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     authority: Path | None
     timeout: float
     final_timeout: float

@@ -7,6 +7,7 @@ from flows.delivery.mail import MailChannel
 from flows.delivery.recipients import Policy, domains_of
 from flows.delivery.sender import Channel, Sender
 from flows.delivery.smtp import MailServer
+from flows.delivery.webhook import WebhookChannel, secret_of
 from flows.settings import Settings
 from warehouse.deliveries import Ledger
 
@@ -48,6 +49,10 @@ def sender_of(
             clock=clock,
             attach_pdf=settings.mail_attach_pdf,
         )
+    if settings.webhook_url:
+        secret = secret_of(settings.webhook_secret)
+        timeout = settings.mail_timeout_seconds
+        channels["webhook"] = WebhookChannel(settings.webhook_url, secret, timeout, clock)
     # Ten answers at most come before the last one; a minute more for making and writing.
     lease = dt.timedelta(seconds=10 * settings.mail_timeout_seconds + final_timeout + 60)
     return Sender(ledger, channels, clock, lease=lease)
