@@ -224,6 +224,7 @@ def _reported(
     if not sign.seen_at_visit and rng.random() < parameters.adverse_event_corrected:
         revised = msgspec.structs.replace(data, grade=2 if sign.grade == 1 else 1, serious=False)
         yield _item(treated, later, f"{event_id}-c1", type_, revised, supersedes=event_id)
+        data = revised
     yield from _judged_anew(treated, data, later, parameters)
     if rng.random() < parameters.resolution_known:
         resolved = AdverseEventResolved(

@@ -89,6 +89,7 @@ ENTITIES = {
     "device": ("device_registered", "device_id", "firmware"),
     "protocol": ("protocol_published", "protocol_id", "indication"),
     "reported_sign": ("adverse_event_reported", "adverse_event_id", "term"),
+    "observed_reaction": ("expected_reaction_observed", "reaction_id", "sign"),
     "assessment": ("assessment_recorded", "assessment_id", "rater"),
     "follow_up": ("follow_up_completed", "follow_up_id", "channel"),
 }
@@ -201,6 +202,94 @@ def test_expected_reactions(warehouse):
       FROM core.adverse_event ORDER BY adverse_event_id
     """)
     assert_frame_equal(found, expected, abs_tol=0.001)
+
+
+def test_the_latest_update_of_a_sign_wins(warehouse):
+    """The newest statement gives a sign's state; it still occurred when it was reported. An update says
+    nothing once it is voided or superseded, once the report is, or while there is none."""
+    warehouse.put(
+        "adverse_event_reported",
+        """
+        id | adverse_event_id | supersedes | occurred_at      | onset_at         | grade | term
+        ---+------------------+------------+------------------+------------------+-------+---------
+        r1 | worse            |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        r2 | corrected-later  |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        r3 | corrected-later  | r2         | 2026-03-05 10:00 | 2026-03-02 09:00 | 2     | erythema
+        r4 | update-voided    |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        r5 | report-voided    |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        r6 | update-corrected |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        r7 | at-once          |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 1     | erythema
+        """,
+    )
+    warehouse.put(
+        "adverse_event_updated",
+        """
+        id | adverse_event_id | supersedes | occurred_at      | onset_at         | grade | term
+        ---+------------------+------------+------------------+------------------+-------+----------
+        u1 | worse            |            | 2026-03-03 10:00 | 2026-03-02 09:00 | 2     | erythema
+        u2 | worse            |            | 2026-03-04 10:00 | 2026-03-02 08:00 | 3     | infection
+        u3 | corrected-later  |            | 2026-03-04 10:00 | 2026-03-02 09:00 | 3     | erythema
+        u4 | update-voided    |            | 2026-03-04 10:00 | 2026-03-02 09:00 | 3     | erythema
+        u5 | report-voided    |            | 2026-03-04 10:00 | 2026-03-02 09:00 | 3     | erythema
+        u6 | update-corrected |            | 2026-03-04 10:00 | 2026-03-02 09:00 | 3     | erythema
+        u7 | update-corrected | u6         | 2026-03-04 11:00 | 2026-03-02 09:00 | 2     | erythema
+        u8 | no-report        |            | 2026-03-04 10:00 | 2026-03-02 09:00 | 3     | erythema
+        u9 | at-once          |            | 2026-03-02 10:00 | 2026-03-02 09:00 | 2     | erythema
+        """,
+    )
+    warehouse.put("event_voided", "voided_id\nu4\nr5")
+    expected = table("""
+      adverse_event_id | grade | term      | onset_at         | occurred_at
+      -----------------+-------+-----------+------------------+-----------------
+      at-once          | 2     | erythema  | 2026-03-02 09:00 | 2026-03-02 10:00
+      corrected-later  | 2     | erythema  | 2026-03-02 09:00 | 2026-03-05 10:00
+      update-corrected | 2     | erythema  | 2026-03-02 09:00 | 2026-03-02 10:00
+      update-voided    | 1     | erythema  | 2026-03-02 09:00 | 2026-03-02 10:00
+      worse            | 3     | infection | 2026-03-02 08:00 | 2026-03-02 10:00
+    """)
+    found = warehouse.read("""
+      SELECT adverse_event_id, grade, term, onset_at, occurred_at
+      FROM core.adverse_event ORDER BY adverse_event_id
+    """)
+    assert_frame_equal(found, expected, check_dtypes=False)
+
+
+def test_what_was_said_to_be_expected_is_judged_too(warehouse):
+    """A reaction stated as expected is no adverse event, also while nobody has told its end; known to have
+    lasted beyond its window, or to have begun too late, it is one."""
+    warehouse.put("session_completed", "session_id | completed_at\ns1 | 2026-03-02 10:00")
+    reactions = table("""
+        id | reaction_id  | supersedes | occurred_at      | sign     | onset_at         | resolved_at
+        ---+--------------+------------+------------------+----------+------------------+-----------------
+        o1 | no-end       |            | 2026-03-02 10:05 | erythema | 2026-03-02 10:00 |
+        o2 | gone-in-time |            | 2026-03-05 10:00 | oedema   | 2026-03-02 10:00 | 2026-03-04 10:00
+        o3 | lasted       |            | 2026-03-02 10:05 | erythema | 2026-03-02 10:00 |
+        o4 | lasted       | o3         | 2026-03-12 10:00 | erythema | 2026-03-02 10:00 | 2026-03-11 10:00
+        o5 | began-late   |            | 2026-03-12 10:00 | peeling  | 2026-03-11 10:00 |
+        o6 | voided       |            | 2026-03-12 10:00 | peeling  | 2026-03-11 10:00 |
+        o7 | reported-too |            | 2026-03-12 10:00 | peeling  | 2026-03-11 10:00 |
+    """)
+    warehouse.put("expected_reaction_observed", reactions.with_columns(session_id=pl.lit("s1")))
+    warehouse.put("event_voided", "voided_id\no6")
+    warehouse.put(
+        "adverse_event_reported",
+        """
+        adverse_event_id | session_id | term    | grade | onset_at
+        -----------------+------------+---------+-------+-----------------
+        reported-too     | s1         | peeling | 2     | 2026-03-11 10:00
+        """,
+    )
+    found = warehouse.read("""
+      SELECT adverse_event_id, term, grade, expected FROM core.adverse_event ORDER BY adverse_event_id
+    """)
+    expected = table("""
+      adverse_event_id | term     | grade | expected
+      -----------------+----------+-------+---------
+      began-late       | peeling  | 1     | false
+      lasted           | erythema | 1     | false
+      reported-too     | peeling  | 2     | false
+    """)
+    assert_frame_equal(found, expected, check_dtypes=False)
 
 
 def test_the_rule_is_data_without_gaps(warehouse):
