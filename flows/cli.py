@@ -127,9 +127,22 @@ def simulate(
         Parameter(negative="", help="Truth to plant, like lot-breakouts:ratio=8; repeatable"),
     ] = None,
     config: Annotated[Path | None, Parameter(help="TOML file that sets parameters")] = None,
+    duplicates: Annotated[float | None, Parameter(help="Share of events sent again")] = None,
+    reordered: Annotated[float | None, Parameter(help="Share of events overtaken by later ones")] = None,
+    late: Annotated[float | None, Parameter(help="Share of events sent minutes to months late")] = None,
+    skewed: Annotated[float | None, Parameter(help="Share of clinics whose clock is wrong")] = None,
+    unknown_versions: Annotated[int | None, Parameter(help="Events of unknown versions to plant")] = None,
+    share: Annotated[str | None, Parameter(help="Clinics of this process, like 2/3: every third one")] = None,
+    end: Annotated[str | None, Parameter(help="Day at which all ends, instead of now")] = None,
+    history_only: Annotated[bool, Parameter(negative="", help="End where the clock stands")] = False,
+    to: Annotated[Literal["kafka", "ndjson", "both"], Parameter(help="Where events go")] = "kafka",
+    out: Annotated[Path | None, Parameter(help="File of one event a line, for ndjson and both")] = None,
     home: Home = None,
 ) -> None:
-    """Simulate clinics into Kafka: history first, then live until stopped. Continues where it stopped."""
+    """Simulate clinics: history as fast as possible, then live until stopped. Continues where it stopped.
+
+    The same seed, options and --end give the same bytes, in however many processes (--share).
+    """
     from flows.simulating import run
 
     log_json()
@@ -142,8 +155,19 @@ def simulate(
         "bad": bad,
         "plant": None if plant is None else tuple(plant),
         "config": config,
+        "duplicates": duplicates,
+        "reordered": reordered,
+        "late": late,
+        "skewed": skewed,
+        "unknown_versions": unknown_versions,
+        "share": share,
+        "end": end,
     }
-    run(settings_of(home), {name: value for name, value in given.items() if value is not None})
+    if (out is None) != (to == "kafka"):
+        raise SettingsError("--out FILE belongs to --to ndjson and --to both")
+    options = {name: value for name, value in given.items() if value is not None}
+    live = not history_only and end is None
+    run(settings_of(home), options, out=out, kafka=to != "ndjson", live=live)
 
 
 @app.command(group=_EVENTS)

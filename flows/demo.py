@@ -172,7 +172,7 @@ def _account(stack: Stack, reader: StatusReader) -> dict[str, Any]:
         "accounted": (
             manifest.events == landed
             and manifest.bad == totals["quarantined"]
-            and totals["duplicate"] == 0
+            and totals["duplicate"] == manifest.duplicates
             and now["lag_events"] == 0
             and now["balanced"]
         ),

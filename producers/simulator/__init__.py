@@ -9,5 +9,6 @@ The same seed, start and options give the same events, byte for byte.
 
 from producers.simulator.manifest import Manifest, Scenario, SimulatorOptions, load_manifest, settle
 from producers.simulator.runner import run
+from producers.simulator.sinks import Both, NdjsonFile
 
-__all__ = ["Manifest", "Scenario", "SimulatorOptions", "load_manifest", "run", "settle"]
+__all__ = ["Both", "Manifest", "NdjsonFile", "Scenario", "SimulatorOptions", "load_manifest", "run", "settle"]

@@ -19,7 +19,7 @@ from producers.simulator.items import Item, instant, item
 from producers.simulator.outcomes import Treated, afterwards, outcomes
 from producers.simulator.parameters import Parameters
 from producers.simulator.patients import new_patient, next_visit
-from producers.simulator.telemetry import Needling, Pen, device_day
+from producers.simulator.telemetry import Needling, Pen, Stretch, device_day
 from producers.simulator.upkeep import Upkeep
 from producers.simulator.visits import AGAIN, Visit, deferred, is_aborted, is_deferred
 from producers.simulator.visits import treated as stated
@@ -28,51 +28,64 @@ from producers.simulator.world import Clinic, Operator, World, rng_for
 _MINUTE = 60
 
 
-def clinic_items(
-    world: World, clinic: Clinic, *, telemetry_from: int, frames_after: int = 0
-) -> Iterator[Item]:
-    """Everything a clinic states from its first full local day on, in the stream's order, without end.
+Slice = tuple[Stretch, int, int]
+"""Frames of a stretch, by number, half-open."""
 
-    Telemetry begins at the second `telemetry_from`. Frames before the second `frames_after` are passed over.
+
+class ClinicDays:
+    """What a clinic states, from its first full local day on, given piece by piece in the order of time.
+
+    Telemetry begins at the second `telemetry_from`; frames before the second `frames_after` are passed over.
     """
-    return _ClinicDays(world, clinic, telemetry_from, frames_after).items()
 
-
-class _ClinicDays:
     def __init__(self, world: World, clinic: Clinic, telemetry_from: int, frames_after: int) -> None:
         self._world = world
         self._parameters = world.parameters
         self._clinic = clinic
-        self._telemetry_from = telemetry_from
-        self._frames_after = frames_after
+        self._frames_from = max(telemetry_from, frames_after)
         self._future: list[Item] = []
+        self._to_come: list[tuple[int, int, Stretch]] = []
+        self._running: list[Stretch] = []
+        self._numbers = itertools.count()
+        self._given: int = self._frames_from
         self._pens = [
-            Pen(
-                device,
-                int(world.start.timestamp()),
-                stroke_loss=world.planted.stroke_loss(device.device_id),
-            )
+            Pen(device, int(world.start.timestamp()), stroke_loss=world.planted.stroke_loss(device.device_id))
             for device in clinic.devices
         ]
+        self._telemetry_from = telemetry_from
         self._upkeep = Upkeep(world, clinic)
         self._calibration_due: dict[str, dt.date] = {}
         self._calibrations = itertools.count(1)
         self._patients = itertools.count(1)
         self._diary = Diary(clinic, len(clinic.devices), world.parameters, self._later)
+        self._day = world.start.astimezone(clinic.zone).date() + dt.timedelta(days=1)
+        self._day_begins = clinic.second(self._day)
 
-    def items(self) -> Iterator[Item]:
-        """See `clinic_items`."""
-        day = self._world.start.astimezone(self._clinic.zone).date()
-        while True:
-            day += dt.timedelta(days=1)
-            frames = self._work(day) if self._clinic.is_open_on(day) else []
-            yield from heapq.merge(self._due(self._clinic.second(day + dt.timedelta(days=1))), *frames)
+    def take(self, before: int) -> tuple[list[Item], list[Slice]]:
+        """Everything stated before that second and not given yet; frames by stretch."""
+        while self._day_begins < before:
+            if self._clinic.is_open_on(self._day):
+                self._work(self._day)
+            self._day += dt.timedelta(days=1)
+            self._day_begins = self._clinic.second(self._day)
+        return self._due(before), self._frames(before)
 
     def _due(self, before: int) -> list[Item]:
         due = []
         while self._future and self._future[0][0] < before:
             due.append(heapq.heappop(self._future))
         return due
+
+    def _frames(self, before: int) -> list[Slice]:
+        """Slices of the stretches up to that second; those that are used up are let go."""
+        if before <= self._given:
+            return []
+        while self._to_come and self._to_come[0][0] < before:
+            self._running.append(heapq.heappop(self._to_come)[2])
+        cut = [(s, s.before(self._given), s.before(before)) for s in self._running]
+        self._running = [stretch for stretch, _, end in cut if end < len(stretch)]
+        self._given = before
+        return [(stretch, first, end) for stretch, first, end in cut if first < end]
 
     def _later(self, made: Item) -> None:
         heapq.heappush(self._future, made)
@@ -81,8 +94,8 @@ class _ClinicDays:
         for one in made:
             self._later(one)
 
-    def _work(self, day: dt.date) -> list[Iterator[Item]]:
-        """A working day: its events go to the future ones, the devices' frames are given."""
+    def _work(self, day: dt.date) -> None:
+        """A working day: its events go to the future ones, its stretches of frames likewise."""
         rng = rng_for(self._world.seed, self._clinic.number, day.toordinal())
         hours = (
             self._clinic.second(day, self._clinic.opens_hour),
@@ -99,7 +112,10 @@ class _ClinicDays:
             if needling is not None:
                 needlings[slot.room].append(needling)
         self._take_calls(day, hours, rng)
-        return self._frames(day, hours, needlings)
+        if hours[1] > self._telemetry_from:
+            for stretch in self._telemetry(day, hours, needlings):
+                if stretch.before(self._given) < len(stretch):
+                    heapq.heappush(self._to_come, (stretch.starts, next(self._numbers), stretch))
 
     def _take_calls(self, day: dt.date, hours: tuple[int, int], rng: random.Random) -> None:
         """New patients book their first visit."""
@@ -232,23 +248,12 @@ class _ClinicDays:
                 )
             )
 
-    def _frames(
+    def _telemetry(
         self, day: dt.date, hours: tuple[int, int], needlings: list[list[Needling]]
-    ) -> list[Iterator[Item]]:
-        if hours[1] <= self._telemetry_from:
-            return []
-        return [
-            device_day(
-                self._clinic,
-                pen,
-                needlings[index],
-                hours,
-                (self._world.seed, self._clinic.number, day.toordinal(), index),
-                self._parameters,
-                first_second=max(self._telemetry_from, self._frames_after),
-            )
-            for index, pen in enumerate(self._pens)
-        ]
+    ) -> Iterator[Stretch]:
+        for index, pen in enumerate(self._pens):
+            seed = (self._world.seed, self._clinic.number, day.toordinal(), index)
+            yield from device_day(self._clinic, pen, needlings[index], hours, seed, self._parameters)
 
 
 def _later_on(day: dt.date, rng: random.Random, parameters: Parameters) -> dt.date:

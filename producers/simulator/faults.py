@@ -4,7 +4,7 @@ Each is refused by the codec under the rule named here, whenever it is received.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,18 @@ def _replaced(old: bytes, new: bytes) -> Bytes:
     return lambda event: _json(event).replace(old, new, 1)
 
 
+def _without(name: str) -> Bytes:
+    return lambda event: _json(
+        {**event, "data": {key: value for key, value in event["data"].items() if key != name}}
+    )
+
+
 def _naive(event: dict[str, Any]) -> bytes:
     return _json({**event, "time": event["time"].removesuffix("Z")})
+
+
+def _itself(event: dict[str, Any]) -> bytes:
+    return _json({**event, "supersedes": event["id"]})
 
 
 FAULTS = (
@@ -70,6 +80,20 @@ FAULTS = (
     Fault("naive-time", "field.invalid", "session", _naive),
     Fault("no-value", "value.missing", "session", lambda event: None),
     Fault("out-of-range", "field.invalid", "calibration", _with_data(depth_error_mm=25.0)),
+    Fault("missing-field", "field.missing", "follow-up", _without("session_id")),
+    Fault("text-for-number", "field.invalid", "calibration", _with_data(depth_error_mm="0.01")),
+    Fault("huge-number", "field.invalid", "calibration", _replaced(b":0.01", b":1e999")),
+    Fault("past-clock", "clock.past", "calibration", _with(time="1970-01-01T00:00:00Z")),
+    Fault("not-utf8", "json.invalid", "operator", _replaced(b'"nurse"', b'"n\xfcrse"')),
+    Fault("lone-surrogate", "json.invalid", "operator", _replaced(b'"nurse"', rb'"\ud800"')),
+    Fault("byte-order-mark", "json.invalid", "session", lambda event: b"\xef\xbb\xbf" + _json(event)),
+    Fault("two-documents", "json.invalid", "follow-up", lambda event: _json(event) + _json(event)),
+    Fault("not-an-object", "field.invalid", "follow-up", lambda event: b"[" + _json(event) + b"]"),
+    Fault("deep-nesting", "json.invalid", "session", _replaced(b'"face"', b"[" * 30_000)),
+    Fault("too-large", "size.exceeded", "session", lambda event: _json(event) + b" " * 70_000),
+    Fault("nothing-in-it", "json.invalid", "session", lambda event: b""),
+    Fault("reversed", "session.reversed", "session", _with_data(completed_at="2001-01-01T00:00:00Z")),
+    Fault("replaces-itself", "supersedes.self", "follow-up", _itself),
     Fault("wrong-topic", "topic.wrong", "follow-up", _with(), topic=SESSIONS.name),
 )
 """In the order in which they are planted."""
@@ -82,13 +106,39 @@ _BASES: dict[str, tuple[str, str]] = {
 }
 
 
-def malformed(world: World, *, count: int, start: int, end: int) -> Iterator[Item]:
-    """That many malformed events at even, jittered intervals of [start, end), seconds since 1970."""
-    rng = rng_for(world.seed, "faults")
-    for index in range(count):
-        fault, clinic = FAULTS[index % len(FAULTS)], world.clinics[index % len(world.clinics)]
-        second = start + int((index + rng.random()) * (end - start) / count)
-        event_id = f"bad-{index + 1:05d}"
+UNKNOWN_VERSIONS = tuple(
+    Fault("unknown-version", "type.unknown", base, _with(type=f"{type_[:-1]}99"))
+    for base, (_, type_) in _BASES.items()
+)
+
+
+Mine = Callable[[int], bool]
+
+
+def malformed(world: World, *, count: int, start: int, end: int, mine: Mine) -> Iterator[Item]:
+    """That many malformed events at even, jittered intervals of [start, end), seconds since 1970.
+
+    Those of clinics whose number is not `mine` are left out.
+    """
+    return _planted(world, FAULTS, "bad", range(count), (start, end), mine)
+
+
+def of_unknown_versions(world: World, *, count: int, start: int, end: int, mine: Mine) -> Iterator[Item]:
+    """That many events of versions that nobody knows, on every topic in turn; likewise."""
+    return _planted(world, UNKNOWN_VERSIONS, "unknown", range(count), (start, end), mine)
+
+
+def _planted(
+    world: World, faults: Sequence[Fault], prefix: str, numbers: range, span: tuple[int, int], mine: Mine
+) -> Iterator[Item]:
+    rng = rng_for(world.seed, "faults", prefix)
+    start, end = span
+    for index in numbers:
+        fault, clinic = faults[index % len(faults)], world.clinics[index % len(world.clinics)]
+        second = start + int((index + rng.random()) * (end - start) / len(numbers))
+        if not mine(clinic.number):
+            continue
+        event_id = f"{prefix}-{index + 1:05d}"
         topic, type_ = _BASES[fault.base]
         key, data = _good(fault.base, clinic, event_id, second)
         event = {

@@ -17,11 +17,27 @@ class Malformed:
     value: bytes | None
 
 
+@dataclass(frozen=True)
+class Faulty:
+    """An event that a fault befell on its way; `again` where it was sent before."""
+
+    event: Event[Any]
+    faults: tuple[str, ...]
+    again: bool = False
+
+
 Place = tuple[int, int, str]
 """(second since 1970, clinic's number, event id): unique, and the order of the stream."""
 
-Item = tuple[int, int, str, str, Event[Any] | Malformed]
+Item = tuple[int, int, str, str, Event[Any] | Malformed | Faulty]
 """A place, the topic, and what is sent there. A malformed event's number lies above any clinic's."""
+
+
+def event_of(made: Item) -> Event[Any]:
+    """The event of an item that is not malformed."""
+    content = made[4]
+    assert not isinstance(content, Malformed)
+    return content.event if isinstance(content, Faulty) else content
 
 
 def item(

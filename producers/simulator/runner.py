@@ -6,20 +6,23 @@ a repeat, after a crash with repeats of the same ids and bytes only.
 """
 
 import datetime as dt
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from producers.contracts import Event, clinic_of
-from producers.contracts.events import SessionCompleted
-from producers.simulator.items import Item, Malformed, instant
-from producers.simulator.manifest import Manifest, SimulatorOptions, save_manifest, settle, world_of
-from producers.simulator.stream import stream
+from producers.contracts.events import TELEMETRY, SessionCompleted
+from producers.simulator.items import Faulty, Item, Malformed, Place, instant
+from producers.simulator.manifest import Manifest, SimulatorOptions, mine, save_manifest, settle, world_of
+from producers.simulator.stream import Window, delivered, windows
+from producers.simulator.telemetry import TYPE as FRAME
 from producers.simulator.visits import is_first_entry
 from producers.simulator.world import World
+
+if TYPE_CHECKING:
+    from producers.simulator.bulk import Bulk
 
 CHECKPOINT_SECONDS = 2.0
 """Between two writes of the state while events flow [A]."""
@@ -45,6 +48,14 @@ class Sink(Protocol):
     def flush(self, timeout: float = ...) -> None: ...
 
 
+@runtime_checkable
+class BlockSink(Sink, Protocol):
+    """One that also takes records by the block."""
+
+    def partitions_of(self, topic: str) -> int: ...
+    def publish_block(self, topic: str, partition: int, block: Any, count: int) -> None: ...
+
+
 def run(
     options: SimulatorOptions,
     publisher: Sink,
@@ -65,32 +76,63 @@ def run(
     manifest = settle(options, home, clock())
     world = world_of(manifest)
     books = _Books(manifest, world, publisher, home, stop, progress)
+    if not live:
+        clock = _until(clock, manifest)
     pace = _Pace(options.speed, manifest.reached, clock)
-    for made in _items(manifest, world, stop):
-        if not _wait_for(pace.due_at(made[0]), clock, stop, books, live=live):
-            break
-        books.wait_for_backlog(MAX_BACKLOG)
+    place = manifest.place
+    for window in _windows(manifest, world):
         if stop.is_set():
             break
-        books.send(made)
+        if _is_behind(place, window):
+            continue
+        if books.sends_windows and pace.is_past(window.before) and _is_ahead(place, window):
+            books.send_window(window)
+            continue
+        for made in window.in_order():
+            if place is not None and made[:3] <= place:
+                continue
+            if not _wait_for(pace.due_at(made[0]), clock, stop, books, live=live):
+                break
+            books.wait_for_backlog(MAX_BACKLOG)
+            if stop.is_set():
+                break
+            books.send(made)
+        else:
+            continue
+        break
     books.checkpoint()
     return manifest
 
 
-def _items(manifest: Manifest, world: World, stop: threading.Event) -> Iterator[Item]:
-    """The stream behind the manifest's place; what was sent before is made again and dropped."""
+def _until(clock: Callable[[], dt.datetime], manifest: Manifest) -> Callable[[], dt.datetime]:
+    """The clock, or, where the scenario says when history ends, that moment."""
+    return clock if manifest.scenario.end is None else lambda: manifest.first_run_at
+
+
+def _is_behind(place: Place | None, window: Window) -> bool:
+    """Whether all of the window was sent before."""
+    return place is not None and (window.before, -1, "") <= place
+
+
+def _is_ahead(place: Place | None, window: Window) -> bool:
+    """Whether none of the window was sent before."""
+    return place is None or place <= (window.begins, -1, "")
+
+
+def _windows(manifest: Manifest, world: World) -> Iterator[Window]:
+    """The stream; of what was sent before, frames are passed over where nothing of them can still come."""
     scenario, place = manifest.scenario, manifest.place
     first_run = int(manifest.first_run_at.timestamp())
-    items = stream(
+    made = windows(
         world,
         telemetry_from=first_run - scenario.telemetry_days * 86_400,
         bad=scenario.bad,
+        unknown_versions=scenario.unknown_versions,
         bad_until=first_run,
-        frames_after=place[0] if place else 0,
+        frames_after=place[0] if place and not scenario.faults.any else 0,
+        mine=lambda number: mine(manifest, number),
     )
-    if place is None:
-        return items
-    return itertools.dropwhile(lambda made: made[:3] <= place and not stop.is_set(), items)
+    return delivered(made, scenario.faults, scenario.seed) if scenario.faults.any else made
 
 
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +147,10 @@ class _Pace:
         lead = min(MAX_LEAD, dt.timedelta(minutes=speed)) if speed > 1 else dt.timedelta()
         self._played_from = max(reached, clock() - lead).timestamp()
         self._began: float | None = None
+
+    def is_past(self, second: int) -> bool:
+        """Whether everything before that second is sent at once."""
+        return second <= min(self._played_from, self._clock().timestamp())
 
     def due_at(self, second: int) -> float:
         """Moment, in seconds since 1970, at which an event of that second may be sent."""
@@ -132,6 +178,15 @@ def _wait_for(
 # ── books ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _bulk(publisher: Sink, manifest: Manifest) -> "Bulk | None":
+    """What packs windows; None where events have to go one by one. Its compiler takes a while to import."""
+    if not isinstance(publisher, BlockSink) or manifest.scenario.faults.any:
+        return None
+    from producers.simulator.bulk import Bulk
+
+    return Bulk(publisher.partitions_of, publisher.publish_block, publisher.publish_raw)
+
+
 class _Books:
     """Sends items, counts them, and writes down what has been acknowledged."""
 
@@ -147,6 +202,7 @@ class _Books:
         self._manifest = manifest
         self._truths = list(zip(world.planted.truths, manifest.truths, strict=True))
         self._publisher = publisher
+        self._bulk = _bulk(publisher, manifest)
         self._home = home
         self._stop = stop
         self._progress = progress
@@ -163,19 +219,52 @@ class _Books:
     def send(self, made: Item) -> None:
         """Send one item and count it."""
         second, number, event_id, topic, content = made
-        manifest = self._manifest
+        if self._bulk is not None:
+            self._bulk.rest()  # else this one would overtake what is packed and not yet sent
         if isinstance(content, Malformed):
             self._publisher.publish_raw(topic, content.key, content.value)
-            _count(manifest.bad_by_kind, content.kind)
         else:
-            self._publisher.publish(content, topic)
-            _count(manifest.by_type, content.type)
-            self._tell(content)
-        _count(manifest.by_topic, topic)
-        manifest.place = (second, number, event_id)
+            self._publisher.publish(content.event if isinstance(content, Faulty) else content, topic)
+        self._count(made)
+        self._sent_up_to((second, number, event_id))
+
+    @property
+    def sends_windows(self) -> bool:
+        """Whether the publisher takes whole blocks, and every event takes its way without a fault."""
+        return self._bulk is not None
+
+    def send_window(self, window: Window) -> None:
+        """Send all of a window and count it."""
+        assert self._bulk is not None
+        self._bulk.add(window)
+        for made in window.items:
+            self._count(made)
+        frames = sum(end - first for _, first, end in window.frames)
+        if frames:
+            _count(self._manifest.by_type, FRAME, frames)
+            _count(self._manifest.by_topic, TELEMETRY.name, frames)
+        self._sent_up_to((window.before, -1, ""))
+
+    def _sent_up_to(self, place: Place) -> None:
+        self._manifest.place = place
         self.is_open = True
         if self.is_due:
             self.checkpoint()
+
+    def _count(self, made: Item) -> None:
+        manifest, content = self._manifest, made[4]
+        _count(manifest.by_topic, made[3])
+        if isinstance(content, Malformed):
+            _count(manifest.bad_by_kind, content.kind)
+            return
+        if isinstance(content, Faulty):
+            for fault in content.faults:
+                _count(manifest.by_fault, fault)
+            if content.again:
+                return
+            content = content.event
+        _count(manifest.by_type, content.type)
+        self._tell(content)
 
     def _tell(self, event: Event[Any]) -> None:
         """Count a completed session for each truth that befell it, an entry made twice once."""
@@ -196,6 +285,8 @@ class _Books:
 
     def checkpoint(self) -> None:
         """Wait until everything sent is acknowledged, then write the state down."""
+        if self._bulk is not None:
+            self._bulk.rest()
         deadline = time.monotonic() + FLUSH_SECONDS
         self.wait_for_backlog(1, deadline)
         self._publisher.flush(LAST_FLUSH_SECONDS)
@@ -210,5 +301,5 @@ class _Books:
         self._progress(manifest)
 
 
-def _count(counts: dict[str, int], name: str) -> None:
-    counts[name] = counts.get(name, 0) + 1
+def _count(counts: dict[str, int], name: str, number: int = 1) -> None:
+    counts[name] = counts.get(name, 0) + number

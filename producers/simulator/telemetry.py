@@ -1,9 +1,14 @@
-"""What the pens send: a frame a second while needling, a heartbeat every few minutes when idle."""
+"""What the pens send: a frame a second while needling, a heartbeat every few minutes when idle.
+
+A day is a list of stretches, each so many frames at even intervals; their samples are drawn only once
+somebody asks for frames, so that what is passed over costs nothing.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from producers.contracts.events import TELEMETRY, TelemetryFrame
 from producers.simulator.items import Item, item
@@ -11,7 +16,8 @@ from producers.simulator.parameters import Parameters
 from producers.simulator.world import Clinic, Device
 
 TYPE = "telemetry.frame.v1"
-_SAMPLE_INTERVAL_MS = 100
+SAMPLE_INTERVAL_MS = 100
+Samples = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,89 @@ class Pen:
         return self.device.depth_error_mm + drift + self.depth_bias_mm
 
 
+@dataclass
+class Stretch:
+    """Frames of one device at even intervals: those of a session, or the heartbeats between two.
+
+    Frame `i` is sent at `starts + i * step`. `tenths` is the battery's charge in tenths of a percent.
+    """
+
+    clinic: Clinic
+    device_id: str
+    session_id: str | None
+    starts: int
+    step: int
+    first_sequence: int
+    tenths: npt.NDArray[np.int64]
+    needled: "Needled | None"
+    _samples: Samples | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tenths)
+
+    def before(self, second: int) -> int:
+        """How many of its frames come before that second."""
+        return min(len(self), max(0, -((self.starts - second) // self.step)))
+
+    @property
+    def samples(self) -> Samples:
+        """(channel, frame, sample): depth in micrometres, strokes a minute, current in tenths of a mA."""
+        if self._samples is None:
+            at_rest = np.zeros((3, len(self), 1), np.uint16)
+            self._samples = at_rest if self.needled is None else self.needled.samples(len(self))
+        return self._samples
+
+    def items(self, first: int, end: int) -> Iterator[Item]:
+        """The frames of these numbers, half-open, one by one."""
+        depths, rates, currents = (self.samples[channel] for channel in range(3))
+        for index in range(first, end):
+            sequence = self.first_sequence + index
+            data = TelemetryFrame(
+                device_id=self.device_id,
+                sequence=sequence,
+                sample_interval_ms=SAMPLE_INTERVAL_MS,
+                depth_mm=[value / 1000 for value in depths[index].tolist()],
+                stroke_rate_per_min=[float(value) for value in rates[index].tolist()],
+                motor_current_ma=[value / 10 for value in currents[index].tolist()],
+                battery_percent=int(self.tenths[index]) / 10,
+                session_id=self.session_id,
+            )
+            event_id = f"t-{self.device_id}-{sequence}"
+            second = self.starts + index * self.step
+            yield item(self.clinic.source, self.clinic.number, second, event_id, TELEMETRY.name, TYPE, data)
+
+
+@dataclass(frozen=True)
+class Needled:
+    """What decides the samples of a session: the true depth, the set rate, and a seed of its own."""
+
+    depth_mm: float
+    stroke_rate_per_min: float
+    stroke_loss: float
+    seed: tuple[int, ...]
+    parameters: Parameters
+
+    def samples(self, frames: int) -> Samples:
+        """Depth, stroke rate and motor current of each frame, within the contract's bounds."""
+        parameters = self.parameters
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        noise = rng.standard_normal((3, frames, parameters.samples_per_frame), np.float32)
+        load = rng.uniform(*parameters.stroke_loss_under_load) + self.stroke_loss
+        rate = self.stroke_rate_per_min
+        current = parameters.current_base_ma + parameters.current_per_mm_ma * self.depth_mm
+        for channel, (mean, sd, highest) in enumerate(
+            (
+                (1000 * self.depth_mm, 1000 * parameters.depth_noise_sd_mm, 3_000),
+                (rate * (1 - load), rate * parameters.stroke_noise_sd, 25_000),
+                (10 * current, 10 * parameters.current_noise_sd_ma, 50_000),
+            )
+        ):
+            noise[channel] *= sd
+            noise[channel] += mean
+            np.clip(noise[channel], 0, highest, out=noise[channel])
+        return np.rint(noise, out=noise).astype(np.uint16)
+
+
 def device_day(
     clinic: Clinic,
     pen: Pen,
@@ -52,110 +141,61 @@ def device_day(
     hours: tuple[int, int],
     seed: tuple[int, ...],
     parameters: Parameters,
-    *,
-    first_second: int,
-) -> Iterator[Item]:
-    """A device's frames of one working day in time order.
-
-    Before `first_second` the device's state moves on and no frame is made.
-    """
-    phase = (37 * clinic.number + 101 * seed[-1]) % parameters.heartbeat_seconds  # not all at once
-    beats = _heartbeats((hours[0] + phase, hours[1]), needlings, parameters)
+) -> Iterator[Stretch]:
+    """A device's stretches of one working day in time order; its state moves on."""
+    step = parameters.heartbeat_seconds
+    beat = hours[0] + (37 * clinic.number + 101 * seed[-1]) % step  # not all at once
     for index, needling in enumerate(needlings):
-        yield from _idle(clinic, pen, [b for b in beats if b < needling.starts], parameters, first_second)
-        beats = [b for b in beats if b >= needling.ends]
-        yield from _needling(clinic, pen, needling, (*seed, index), parameters, first_second)
-    yield from _idle(clinic, pen, beats, parameters, first_second)
+        yield _idle(clinic, pen, beat, needling.starts, parameters)
+        beat += step * max(0, -((beat - needling.ends) // step))
+        yield _needling(clinic, pen, needling, (*seed, index), parameters)
+    yield _idle(clinic, pen, beat, hours[1], parameters)
 
 
-def _heartbeats(hours: tuple[int, int], needlings: list[Needling], parameters: Parameters) -> list[int]:
-    busy = [(n.starts, n.ends) for n in needlings]
-    return [
-        second
-        for second in range(hours[0], hours[1], parameters.heartbeat_seconds)
-        if not any(starts <= second < ends for starts, ends in busy)
-    ]
-
-
-def _idle(
-    clinic: Clinic, pen: Pen, seconds: list[int], parameters: Parameters, first_second: int
-) -> Iterator[Item]:
-    charge = parameters.charge_percent_per_minute * parameters.heartbeat_seconds / 60
-    for second in seconds:
-        pen.battery_percent = min(100.0, pen.battery_percent + charge)
-        sequence = pen.sequence
-        pen.sequence += 1
-        if second >= first_second:
-            yield _frame(clinic, pen.device, second, sequence, pen.battery_percent, [0.0], [0.0], [0.0], None)
+def _idle(clinic: Clinic, pen: Pen, beat: int, end: int, parameters: Parameters) -> Stretch:
+    step = parameters.heartbeat_seconds
+    count = max(0, -((beat - end) // step))
+    charge = parameters.charge_percent_per_minute * step / 60
+    return _stretch(clinic, pen, None, (beat, step, count), charge, None)
 
 
 def _needling(
+    clinic: Clinic, pen: Pen, needling: Needling, seed: tuple[int, ...], parameters: Parameters
+) -> Stretch:
+    needled = Needled(
+        needling.depth_mm + pen.depth_error_mm(needling.starts, parameters),
+        needling.stroke_rate_per_min,
+        pen.stroke_loss,
+        seed,
+        parameters,
+    )
+    used = -parameters.battery_percent_per_minute / 60
+    span = (needling.starts, 1, needling.ends - needling.starts)
+    return _stretch(clinic, pen, needling.session_id, span, used, needled)
+
+
+def _stretch(
     clinic: Clinic,
     pen: Pen,
-    needling: Needling,
-    seed: tuple[int, ...],
-    parameters: Parameters,
-    first_second: int,
-) -> Iterator[Item]:
-    frames = needling.ends - needling.starts
-    first_sequence, charge = pen.sequence, pen.battery_percent
-    used_per_frame = parameters.battery_percent_per_minute / 60
-    pen.sequence += frames
-    pen.battery_percent = max(5.0, charge - used_per_frame * frames)
-    skipped = max(0, first_second - needling.starts)
-    if skipped >= frames:
-        return
-    depths, rates, currents = _samples(pen, needling, frames, seed, parameters)
-    for index in range(skipped, frames):
-        yield _frame(
-            clinic,
-            pen.device,
-            needling.starts + index,
-            first_sequence + index,
-            max(5.0, charge - used_per_frame * index),
-            depths[index],
-            rates[index],
-            currents[index],
-            needling.session_id,
-        )
-
-
-def _samples(
-    pen: Pen, needling: Needling, frames: int, seed: tuple[int, ...], parameters: Parameters
-) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
-    """Depth, stroke rate and motor current of each frame, within the contract's bounds."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    noise = rng.standard_normal((3, frames, parameters.samples_per_frame))
-    load = rng.uniform(*parameters.stroke_loss_under_load) + pen.stroke_loss
-    depth = needling.depth_mm + pen.depth_error_mm(needling.starts, parameters)
-    rate = needling.stroke_rate_per_min
-    depths = np.clip(depth + parameters.depth_noise_sd_mm * noise[0], 0.0, 3.0)
-    rates = np.clip(rate * (1 - load + parameters.stroke_noise_sd * noise[1]), 0.0, 25_000.0)
-    base = parameters.current_base_ma + parameters.current_per_mm_ma * depth
-    currents = np.clip(base + parameters.current_noise_sd_ma * noise[2], 0.0, 5_000.0)
-    return np.round(depths, 3).tolist(), np.round(rates).tolist(), np.round(currents, 1).tolist()
-
-
-def _frame(
-    clinic: Clinic,
-    device: Device,
-    second: int,
-    sequence: int,
-    battery_percent: float,
-    depths: list[float],
-    rates: list[float],
-    currents: list[float],
     session_id: str | None,
-) -> Item:
-    data = TelemetryFrame(
-        device_id=device.device_id,
-        sequence=sequence,
-        sample_interval_ms=_SAMPLE_INTERVAL_MS,
-        depth_mm=depths,
-        stroke_rate_per_min=rates,
-        motor_current_ma=currents,
-        battery_percent=round(battery_percent, 1),
-        session_id=session_id,
+    span: tuple[int, int, int],
+    charged: float,
+    needled: Needled | None,
+) -> Stretch:
+    """So many frames at even intervals, the battery gaining `charged` percent with each; the pen moves on."""
+    starts, step, count = span
+    percent = np.clip(pen.battery_percent + charged * np.arange(1, count + 1), 5.0, 100.0)
+    made = Stretch(
+        clinic,
+        pen.device.device_id,
+        session_id,
+        starts,
+        step,
+        pen.sequence,
+        np.rint(10 * percent).astype(np.int64),
+        needled,
     )
-    event_id = f"t-{device.device_id}-{sequence}"
-    return item(clinic.source, clinic.number, second, event_id, TELEMETRY.name, TYPE, data)
+    pen.sequence += count
+    if count:
+        pen.battery_percent = float(percent[-1])
+    return made

@@ -37,6 +37,7 @@ from producers.contracts.notes import field_notes
 from producers.contracts.rules import RULES
 from producers.contracts.scales import SCALES
 from tests.producers.strategies import NOW, events, good_event_of
+from warehouse import landing
 
 pytestmark = pytest.mark.unit
 
@@ -235,8 +236,9 @@ def validator(type_: str) -> Any:
 
 
 def test_every_rule_has_its_advice():
-    """What the contracts' code raises is what `dermastream contracts rules` explains, and no more."""
-    code = "".join(file.read_text() for file in FOLDER.parent.rglob("*.py") if file.stem != "rules")
+    """What the contracts and landing refuse is what `dermastream contracts rules` explains, and no more."""
+    refusing = [file for file in FOLDER.parent.rglob("*.py") if file.stem != "rules"]
+    code = "".join(file.read_text() for file in (*refusing, Path(landing.__file__)))
     raised = set(re.findall(r'"([a-z-]+\.[a-z-]+)"', code))
     assert {rule for rule in RULES if rule not in raised} == set()
     called = re.findall(r'(?:ContractViolation|RefusedLine)\(\s*(?:line, )?"([^"]+)"', code)

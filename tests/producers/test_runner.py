@@ -23,6 +23,7 @@ from producers.contracts import (
 from producers.contracts.codec import type_of
 from producers.simulator import Manifest, SimulatorOptions, load_manifest, run, runner
 from producers.simulator.manifest import STATE_FILE
+from tests.producers.test_bulk import read
 
 pytestmark = pytest.mark.unit
 
@@ -216,9 +217,9 @@ def test_a_crash_repeats_only_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     whole, manifest = played(SMALL)
     clock = Clock()
     parts = []
-    for fail_at in (100, 1, 200):
+    for fail_at in (100, 1, 60):
         ledger = Ledger(clock, fail_at=fail_at)
-        monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0 if fail_at == 200 else 3600.0)
+        monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0.0 if fail_at == 60 else 3600.0)
         with pytest.raises(BrokerUnavailable):
             run(SMALL, ledger, home=tmp_path, clock=clock, stop=threading.Event())
         parts.append(ledger.sent)
@@ -226,9 +227,51 @@ def test_a_crash_repeats_only_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     parts.append(last.sent)
     assert parts[0] == whole.sent[:99]
     assert parts[1] == []
-    assert parts[2] == whole.sent[:199]
-    assert last.sent == whole.sent[199:]
+    assert parts[2] == whole.sent[:59]
+    assert last.sent == whole.sent[59:]
     assert continued == manifest
+
+
+class BlockLedger(Ledger):
+    """Takes blocks as well, as the real publisher does."""
+
+    def partitions_of(self, topic: str) -> int:
+        return 3
+
+    def publish_block(self, topic: str, partition: int, block: Any, count: int) -> None:
+        for key, value in read(block, count):
+            self.publish_raw(topic, key, value)
+
+
+def by_key(parts: list[Ledger]) -> dict[tuple[str, bytes | None], list[bytes | None]]:
+    """The values of each key in their order; malformed ones apart, which may overtake."""
+    found: dict[tuple[str, bytes | None], list[bytes | None]] = {}
+    for topic, key, value in itertools.chain.from_iterable(part.sent for part in parts):
+        if value is not None and b'"bad-' not in value[:60]:
+            found.setdefault((topic, key), []).append(value)
+    return found
+
+
+def test_blocks_and_single_events_make_one_run(tmp_path: Path):
+    """History in blocks, stopped in its middle, then life one by one: each key as if all went one by one."""
+    options = SimulatorOptions(clinics=2, days=20, seed=5, bad=12, telemetry_days=2)
+    single, expected = played(options, hours=3)
+    clock = Clock()
+    stop = Stop(clock, NOW + dt.timedelta(hours=3))
+    first = BlockLedger(clock, stop_at=600, stop=stop)
+    half = run(options, first, home=tmp_path, clock=clock, stop=stop)
+    assert 600 <= half.acknowledged == len(first.sent) < len(single.sent) / 2
+    clock = Clock()
+    second = BlockLedger(clock)
+    stop = Stop(clock, NOW + dt.timedelta(hours=3))
+    whole = run(SimulatorOptions(), second, home=tmp_path, clock=clock, stop=stop)
+    assert by_key([first, second]) == by_key([single])
+    assert len(first.sent) + len(second.sent) == len(single.sent) == whole.acknowledged
+    assert (whole.by_type, whole.by_topic, whole.bad_by_kind) == (
+        expected.by_type,
+        expected.by_topic,
+        expected.bad_by_kind,
+    )
 
 
 def test_the_first_options_stay(tmp_path: Path):

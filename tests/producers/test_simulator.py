@@ -1,6 +1,7 @@
 """The simulated network says what real clinics could say, the same each time, at the rates it assumes."""
 
 import datetime as dt
+import functools
 import hashlib
 import itertools
 import statistics
@@ -53,7 +54,7 @@ DAY = dt.timedelta(days=1)
 
 
 def items(
-    *, seed: int = 1, clinics: int = 3, days: int = 40, telemetry_days: int = 1, bad: int = 24
+    *, seed: int = 1, clinics: int = 3, days: int = 40, telemetry_days: int = 1, bad: int = 2 * len(FAULTS)
 ) -> Iterator[Item]:
     end = int((START + days * DAY).timestamp())
     world = build_world(seed, clinics, START)
@@ -103,10 +104,10 @@ def test_another_process_gives_the_same_bytes(small: list[Item]):
 
 def test_the_stream_of_this_version_is_what_it_was():
     """A home continues by making the same stream again: whoever changes it raises STREAM_VERSION."""
-    assert (STREAM_VERSION, fingerprint(items(days=60, telemetry_days=0))) == (4, PINNED)
+    assert (STREAM_VERSION, fingerprint(items(days=60, telemetry_days=0))) == (5, PINNED)
 
 
-PINNED = "5db3c92ab8cfe83d95975d40fd706deb0d8474d0aa40a219ea6a13eb8c5996ee"
+PINNED = "e6eb3f7f7d0c9eb1912a1ff9cf3cb1ecaf70f2a38871e6778304a5c2a1ffc19e"
 
 
 def test_a_clinic_does_not_change_when_others_join(small: list[Item]):
@@ -344,7 +345,7 @@ def test_passing_over_frames_leaves_the_rest_as_it_was(small: list[Item]):
     end = int((START + 40 * DAY).timestamp())
     middle = end - 50_000
     world = build_world(1, 3, START)
-    late = stream(world, telemetry_from=end - 86_400, bad=24, bad_until=end, frames_after=middle)
+    late = stream(world, telemetry_from=end - 86_400, bad=2 * len(FAULTS), bad_until=end, frames_after=middle)
     expected = [sent(made) for made in small if made[0] >= middle]
     assert [sent(made) for made in until(late, end) if made[0] >= middle] == expected
     assert sum(made[3] == "clinic.device-telemetry" for made in small if made[0] < middle) > 100
@@ -439,9 +440,15 @@ class Year:
         return [event for event in self.facts[kind] if (event.source, event.id) not in self.void]
 
 
+@functools.cache
+def a_year() -> Year:
+    """The same year for every test; it takes seconds to make."""
+    return Year()
+
+
 @pytest.fixture(scope="module")
 def year() -> Year:
-    return Year()
+    return a_year()
 
 
 def share(values: Any) -> float:
@@ -452,36 +459,6 @@ def share(values: Any) -> float:
 def test_volume(year: Year):
     """Twelve clinics treat about 23 thousand times in their first year, give or take their sizes."""
     assert 19_000 < len(year.sessions) < 27_000
-
-
-def test_gaps_of_a_series(year: Year):
-    """Sessions of a series lie at least 28 days apart, nine in ten of them no more than 44."""
-    gaps = [
-        (two.started_at - one.started_at) / DAY
-        for course in year.courses.values()
-        for one, two in itertools.pairwise(sorted(course, key=lambda session: session.started_at))
-        if two.phase == "series"
-    ]
-    assert min(gaps) > 27.5
-    assert 0.85 < share(gap <= 44 for gap in gaps) < 0.99
-
-
-def test_series_completed(year: Year):
-    """About 70 % of patients complete their three sessions."""
-    old = [c for c in year.courses.values() if c[0].started_at < year.end - 200 * DAY]
-    assert 0.66 < share(len(course) >= 3 for course in old) < 0.75
-
-
-def test_maintenance_return(year: Year):
-    """About 45 % are back within 7 months of a completed series, most of them after 3 to 5 months."""
-    gaps = []
-    for course in year.courses.values():
-        if len(course) >= 3 and course[2].started_at < year.end - 214 * DAY:
-            later = [session.started_at for session in course[3:]]
-            gaps.append((later[0] - course[2].started_at) / DAY if later else None)
-    assert len(gaps) > 500
-    assert 0.36 < share(gap is not None and gap <= 213 for gap in gaps) < 0.50
-    assert 110 < statistics.median(gap for gap in gaps if gap is not None) < 145
 
 
 def _incidence(year: Year, terms: set[str], skin_types: set[int] = frozenset(range(1, 7))) -> float:
@@ -557,17 +534,6 @@ def test_what_a_follow_up_found_was_reported(year: Year):
     found = [e for e in year.valid(FollowUpCompleted) if e.data.adverse_event_found]
     assert len(found) > 200
     assert all(min(known[e.data.session_id]) <= e.time for e in found)
-
-
-def test_effect(year: Year):
-    """After three sessions GAIS is about one grade better than no change, after one a third of that."""
-    number = {e.data.session_id: e.data.session_number for e in year.sessions}
-    gains = defaultdict(list)
-    for event in year.valid(AssessmentRecorded):
-        if event.data.scale == "gais":
-            gains[number[event.data.session_id]].append(4 - event.data.score)
-    assert statistics.mean(gains[1]) == pytest.approx(0.35, abs=0.15)
-    assert statistics.mean(gains[3]) == pytest.approx(1.05, abs=0.15)
 
 
 def test_assessments_come_before_the_next_session(year: Year):
