@@ -155,6 +155,23 @@ def _produce_steadily(bootstrap: str, rate: int, seconds: int) -> int:
     return number
 
 
+def _produce(bootstrap: str, frames: int) -> None:
+    """Send that many frames, a hundred thousand of them to a second of their clock."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "enable.idempotence": True})
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=frames / 100_000 + 60)
+    for number in range(frames):
+        key, value = _frame(number, began + dt.timedelta(microseconds=10 * number + 1))
+        while True:
+            try:
+                producer.produce(TOPIC, key=key, value=value)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()
+
+
 def _frame(number: int, at: dt.datetime) -> tuple[bytes, bytes]:
     """Key and canonical value of the so-manieth frame, produced at this moment."""
     clinic, device = f"clinic-{number % 12:02d}", f"device-{number % DEVICES:03d}"
@@ -261,7 +278,7 @@ def _land(settings: Settings, connection: store.Connection, frames: int) -> dict
 def backlog(frames: int) -> dict[str, Any]:
     """The worker's memory while it works off a backlog: at a tenth, at half, and at the end."""
     with world() as (broker, settings):
-        fill(broker.bootstrap, frames, seed=1)
+        _produce(broker.bootstrap, frames)
         process = worker(settings)
         memory: list[tuple[int, int]] = []
         try:

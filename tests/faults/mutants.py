@@ -159,7 +159,7 @@ def go_on_after_an_error() -> Iterator[None]:
     once = tenacity.Retrying(stop=tenacity.stop_after_attempt(1), reraise=True)
     with (
         patch.object(flows.landing.Lander, "_land_next", land_next),
-        patch.object(flows.landing, "_retrying", lambda: once),
+        patch.object(flows.landing, "retrying", lambda: once),
         no_compare_and_set(),
     ):
         yield

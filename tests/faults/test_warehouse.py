@@ -95,7 +95,7 @@ def test_a_locked_catalog_is_waited_for(worlds: Callable[..., World], capfd):
     """
     world, careless = worlds(), worlds()
     naive = careless.worker(mutant="go on after an error")
-    with patch.object(flows.landing, "_retrying", impatient), world.landing() as landing:
+    with patch.object(flows.landing, "retrying", impatient), world.landing() as landing:
         world.publish(range(100))
         world.until(lambda: world.drained() and careless.drained(), lambda: landing.error)
         with locked(world, careless):
@@ -118,7 +118,7 @@ def impatient() -> Retrying:
     return RETRYING().copy(stop=stop_after_attempt(3))
 
 
-RETRYING = flows.landing._retrying
+RETRYING = flows.landing.retrying
 
 
 def test_killed_while_maintenance_runs(world: World):
