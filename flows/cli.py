@@ -259,7 +259,14 @@ def sql(
 
 
 @metrics.command(name="run")
-def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
+def metrics_run(
+    *,
+    rebuild: Annotated[
+        bool, Parameter(help="Compute the marts anew from all facts, not from changes")
+    ] = False,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
     """Recompute every metric now."""
     from dataclasses import asdict
 
@@ -271,7 +278,7 @@ def metrics_run(*, json_: AsJson = False, home: Home = None) -> None:
     with contextlib.closing(store.connect(location)) as connection:
         store.migrate(connection, location)
         now = utc_now()
-        done = asdict(refresh(connection, location, as_of=now, computed_at=now))
+        done = asdict(refresh(connection, location, as_of=now, computed_at=now, rebuild=rebuild))
     print(
         json.dumps(done, default=str)
         if json_

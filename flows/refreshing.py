@@ -61,8 +61,11 @@ class Refresher:
                 log.info(
                     "refresh",
                     rows=report.rows,
+                    patients=report.patients,
                     snapshot_id=report.snapshot_id,
                     seconds=round(report.seconds, 3),
                 )
+                if report.warnings:
+                    log.warning("refresh published with rows that break a check", **report.warnings)
             stop.wait(self._settings.refresh_seconds)
         return done

@@ -1,8 +1,9 @@
 """From core to mart.metric_result: read one snapshot, measure, replace the day's rows.
 
+change feed -> warehouse.kept -> mart.session_outcome and the other marts by patient
 sql/metric/*.sql (rows at grain) -> warehouse.metrics (measures) -> mart.metric_result
                                                                  -> flags -> mart.signal_event
-sql/schedule/*.sql (facts) -> courses and windows -> mart.patient_due, mart.patient_window
+sql/schedule/*.sql (facts, courses, windows) -> warehouse.metrics.schedule -> mart.patient_due
 """
 
 import datetime as dt
@@ -13,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from producers.contracts.errors import WarehouseConflict
-from warehouse import metrics, signals, store
+from warehouse import checks, kept, metrics, signals, store
 from warehouse.metrics.case_mix import CaseMixModel
 from warehouse.store import Connection, Location
 
@@ -25,51 +26,67 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class _Measured:
-    """All that one refresh found out: RESULT rows, the looks taken, the day's case-mix model, who is due and
-    the windows of all patients."""
+    """All that one refresh found out: RESULT rows, the looks taken, the day's case-mix model, who is due, and
+    the rows of the marts of findings by name."""
 
     rows: pl.DataFrame
     looks: pl.DataFrame
     model: CaseMixModel | None
     due: pl.DataFrame
-    windows: pl.DataFrame
+    findings: dict[str, pl.DataFrame]
 
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """What one refresh did: rows written, the snapshot they were computed from, and how long it took."""
+    """What one refresh did: rows written, the snapshot they were computed from, patients whose marts were
+    recomputed, rows by check that warns, and how long it took."""
 
     as_of: dt.datetime
     snapshot_id: int
     rows: int
+    patients: int
+    warnings: dict[str, int]
     seconds: float
 
 
 def refresh(
-    connection: Connection, location: Location, *, as_of: dt.datetime, computed_at: dt.datetime
+    connection: Connection,
+    location: Location,
+    *,
+    as_of: dt.datetime,
+    computed_at: dt.datetime,
+    rebuild: bool = False,
 ) -> RefreshReport:
-    """Compute every metric from what occurred before `as_of`, and replace the rows of the same UTC day.
+    """Bring the kept marts up to date, compute every metric from what occurred before `as_of`, and replace
+    the rows of the same UTC day.
 
-    Reading holds no lock and sees one snapshot; only the replacement takes the writers' turn.
+    Of the marts only the patients are computed whose facts changed since the last refresh, or all with
+    `rebuild`. Reading holds no lock and sees one snapshot; only the replacement takes the writers' turn, in
+    one transaction.
     Raises WarehouseConflict when others came first three times; CheckFailed when a row cannot be measured.
     """
     began = time.perf_counter()
     as_of = _utc(as_of)
     for attempt in range(1, _ATTEMPTS + 1):
-        with store.reading(connection) as snapshot_id:
-            measured = _measure(connection, as_of)
-        rows = measured.rows.with_columns(
-            as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id), computed_at=pl.lit(_utc(computed_at))
-        )
         try:
-            _replace(
-                connection, location, replace(measured, rows=rows), as_of, snapshot_id, _utc(computed_at)
+            with kept.update(connection, rebuild=rebuild) as marts:
+                measured = _measure(connection, as_of)
+                warnings = _checked(connection, measured.rows)
+            rows = measured.rows.with_columns(
+                as_of=pl.lit(as_of),
+                snapshot_id=pl.lit(marts.snapshot_id),
+                computed_at=pl.lit(_utc(computed_at)),
             )
+            _replace(connection, location, replace(measured, rows=rows), marts, as_of, _utc(computed_at))
             break
         except WarehouseConflict:
             if attempt == _ATTEMPTS:
                 raise
-    return RefreshReport(as_of, snapshot_id, rows.height, time.perf_counter() - began)
+        finally:
+            kept.forget(connection)
+    return RefreshReport(
+        as_of, marts.snapshot_id, rows.height, marts.patients, warnings, time.perf_counter() - began
+    )
 
 
 def refresh_if_changed(
@@ -93,18 +110,17 @@ def refresh_if_changed(
 
 
 def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
-    """RESULT rows of every card. The three temporary tables end with the caller's transaction."""
-    for shared in ("visit", "followed", "scope"):
-        connection.execute(store.statement(f"metric/{shared}"))
+    """RESULT rows of every card, from the marts as `kept.update` shows them."""
+    connection.execute(store.statement("metric/scope"))
 
     def grain(name: str, **parameters: Any) -> pl.DataFrame:
         bound = parameters or {"start": as_of - YEAR, "as_of": as_of}
         return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
-    sessions = grain("safety_session").drop("known")
+    sessions = grain("safety_session")
     safety = metrics.safety_metrics(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
     scores = grain("protocol_improvement")
-    schedule = metrics.schedule(_facts(connection, sessions, scores, as_of), start=as_of - YEAR, as_of=as_of)
+    schedule = metrics.schedule(_facts(connection, scores, as_of), start=as_of - YEAR, as_of=as_of)
     rows = pl.concat(
         [
             metrics.adverse_event_incidence(grain("adverse_event_incidence")),
@@ -117,31 +133,57 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
         ]
     )
     previous = grain("previous", day=_day(as_of))
-    return _Measured(
-        metrics.with_history(rows, previous), safety.looks, safety.model, schedule.due, schedule.windows
-    )
+    events = _finding(connection, "adverse_event", start=as_of - YEAR, as_of=as_of)
+    errors = _finding(connection, "depth_error", as_of=as_of)
+    findings = {
+        "left_out": _finding(connection, "left_out", start=as_of - YEAR, as_of=as_of),
+        "reported_pair": metrics.reported_pairs(events),
+        "hierarchy_test": safety.hierarchy,
+        "severity_trend": metrics.severity(events),
+        "device_drift": metrics.device_drift(errors, as_of=as_of.date()),
+        "protocol_rank": schedule.protocols,
+    }
+    return _Measured(metrics.with_history(rows, previous), safety.looks, safety.model, schedule.due, findings)
 
 
-def _facts(
-    connection: Connection, known_outcomes: pl.DataFrame, scores: pl.DataFrame, as_of: dt.datetime
-) -> metrics.Facts:
-    """What the schedule's cards are made from. `known_outcomes` names a session by clinic and id in one."""
+def _finding(connection: Connection, name: str, **bind: Any) -> pl.DataFrame:
+    return connection.execute(store.statement(f"finding/{name}"), bind).pl()
 
-    def read(name: str) -> pl.DataFrame:
-        return connection.execute(store.statement(f"schedule/{name}"), {"as_of": as_of}).pl()
 
-    prefix = pl.col("clinic_id") + "/"
+def _checked(connection: Connection, rows: pl.DataFrame) -> dict[str, int]:
+    """Warnings of sql/check, while the marts about to be saved are in sight. Raises CheckFailed."""
+    connection.register("metric_rows", rows)
+    try:
+        return checks.run(connection)
+    finally:
+        connection.unregister("metric_rows")
+
+
+def _facts(connection: Connection, scores: pl.DataFrame, as_of: dt.datetime) -> metrics.Facts:
+    """What the schedule's cards are made from."""
+
+    def read(name: str, **bind: Any) -> pl.DataFrame:
+        return connection.execute(store.statement(f"schedule/{name}"), bind).pl()
+
+    start = as_of - YEAR
+    # Kept windows and courses know of every session; a day of the past is told from those before it.
+    newest = read("newest_session")["completed_at"][0]
+    past = newest is not None and newest >= as_of
+    since = None if past else start.date() - dt.timedelta(days=metrics.NEEDED_DAYS)
+    sessions = read("session", since=since, start=start, as_of=as_of)
+    session = ["clinic_id", "session_id"]
+    contacts = ("followed_on", "followed_from_day_1_on")
     return metrics.Facts(
-        sessions=read("session"),
-        devices=read("device"),
-        calibrations=read("calibration"),
-        follow_ups=read("follow_up"),
+        sessions=sessions,
+        devices=read("device", as_of=as_of),
+        calibrations=read("calibration", as_of=as_of),
+        follow_ups=pl.concat(
+            [sessions.select(*session, followed_on=contact) for contact in contacts]
+        ).drop_nulls(),
         scores=scores.select("clinic_id", "patient_key", "gais_score"),
-        known_outcomes=known_outcomes.select(
-            "clinic_id",
-            session_id=pl.col("session_id").str.strip_prefix(prefix),
-            adverse=pl.col("events") > 0,
-        ),
+        known_outcomes=sessions.select(*session, "adverse").drop_nulls("adverse"),
+        windows=None if past else read("window"),
+        courses=None if past else read("course"),
     )
 
 
@@ -149,17 +191,19 @@ def _replace(
     connection: Connection,
     location: Location,
     measured: _Measured,
+    marts: kept.Update,
     as_of: dt.datetime,
-    snapshot_id: int,
     at: dt.datetime,
 ) -> None:
-    """Put the rows in place of the day's rows, unless those know more than ours; look at the signals once a
-    day.
+    """Bring the kept marts to what was found; put the rows in place of the day's rows, unless those know more
+    than ours; look at the signals once a day.
 
     All in one transaction: a flag and the signal it opens are seen together or not at all.
     """
+    snapshot_id = marts.snapshot_id
     model = _model_rows(measured.model, as_of, snapshot_id)
     with store.transaction(connection, location):
+        kept.save(connection, marts)
         there = _computed(connection, as_of)["snapshot_id"]
         if there is not None and there > snapshot_id:
             raise WarehouseConflict(
@@ -176,22 +220,17 @@ def _replace(
             looks = _not_there(measured.looks, connection, as_of)
             _insert(connection, "look_rows", looks, "metric/remember_looks")
             signals.follow(connection, measured.rows, at=at)
-            _replace_schedule(connection, measured, as_of, snapshot_id)
+            _replace_due(connection, measured.due, as_of, snapshot_id)
+            for name, found in measured.findings.items():
+                dated = found.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
+                _execute_with(connection, "finding_rows", dated, f"finding/replace_{name}")
 
 
-def _replace_schedule(
-    connection: Connection, measured: _Measured, as_of: dt.datetime, snapshot_id: int
-) -> None:
-    """The due list is of the newest day only; of the windows only those that changed are written."""
+def _replace_due(connection: Connection, due: pl.DataFrame, as_of: dt.datetime, snapshot_id: int) -> None:
+    """The due list is of the newest day only."""
     connection.execute(store.statement("schedule/forget_due"))
-    due = measured.due.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
-    _insert(connection, "due_rows", due, "schedule/remember_due")
-    connection.register("window_rows", measured.windows)
-    try:
-        connection.execute(store.statement("schedule/forget_windows"))
-        connection.execute(store.statement("schedule/remember_windows"))
-    finally:
-        connection.unregister("window_rows")
+    rows = due.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
+    _insert(connection, "due_rows", rows, "schedule/remember_due")
 
 
 def _not_there(looks: pl.DataFrame, connection: Connection, as_of: dt.datetime) -> pl.DataFrame:
@@ -201,8 +240,12 @@ def _not_there(looks: pl.DataFrame, connection: Connection, as_of: dt.datetime) 
 
 
 def _insert(connection: Connection, name: str, rows: pl.DataFrame, statement: str) -> None:
-    if not rows.height:
-        return
+    if rows.height:
+        _execute_with(connection, name, rows, statement)
+
+
+def _execute_with(connection: Connection, name: str, rows: pl.DataFrame, statement: str) -> None:
+    """Run a statement while it can read `rows` by that name."""
     connection.register(name, rows)
     try:
         connection.execute(store.statement(statement))

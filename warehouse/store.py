@@ -7,12 +7,14 @@ DuckLake's own conflict detection decides.
 
 import contextlib
 import fcntl
+import functools
 import graphlib
 import importlib.resources
+import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -309,19 +311,51 @@ def snapshot_id(connection: Connection) -> int:
 
 
 @contextlib.contextmanager
-def reading(connection: Connection) -> Iterator[int]:
-    """Everything read inside sees one snapshot, whatever others commit meanwhile; gives its id."""
+def reading(connection: Connection, *, keeping: bool = False) -> Iterator[int]:
+    """Everything read inside sees one snapshot, whatever others commit meanwhile; gives its id. Temporary
+    tables made inside end with it, except where `keeping`."""
     connection.execute("BEGIN")
     try:
         yield snapshot_id(connection)
+        if keeping:
+            connection.execute("COMMIT")
     finally:
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK")
 
 
+_scratches = itertools.count()
+
+
+@contextlib.contextmanager
+def scratch(connection: Connection) -> Iterator[str]:
+    """An empty catalog in memory, of this connection's own; gives its name. Ends after its transactions."""
+    name = f"scratch_{next(_scratches)}"
+    connection.execute(f"ATTACH ':memory:' AS {name}")
+    try:
+        yield name
+    finally:
+        connection.execute(f"DETACH {name}")
+
+
+@contextlib.contextmanager
+def inside(connection: Connection, catalog: str) -> Iterator[None]:
+    """Names without a catalog mean that one; afterwards the warehouse again."""
+    connection.execute(f"USE {catalog}")
+    try:
+        yield
+    finally:
+        connection.execute(f"USE {CATALOG}")
+
+
 def statement(name: str) -> str:
     """The text of `sql/<name>.sql`, where `name` is like `landing/advance`."""
     return (_SQL / f"{name}.sql").read_text()
+
+
+def statements(folder: str) -> list[str]:
+    """The names of all statements of a folder, for `statement`, in order."""
+    return [f"{folder}/{file.stem}" for file in sorted((_SQL / folder).glob("*.sql"))]
 
 
 def rows(
@@ -408,6 +442,27 @@ def _remember(connection: Connection, name: str, digest: str) -> None:
 
 def _views() -> Iterator[tuple[str, str]]:
     """Every view and macro with its text, after those it reads: DuckDB binds a view when it is made."""
+    texts, needs = _texts()
+    for name in graphlib.TopologicalSorter(needs).static_order():
+        yield name, texts[name]
+
+
+def views_behind(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """These views and all that they read, each with its text, after those it reads."""
+    texts, needs = _texts()
+    wanted: set[str] = set()
+    new = set(names)
+    while new:
+        wanted |= new
+        new = {other for name in new for other in needs[name]} - wanted
+    for name in graphlib.TopologicalSorter(needs).static_order():
+        if name in wanted:
+            yield name, texts[name]
+
+
+@functools.cache
+def _texts() -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The text of every view and macro, and the names of those that each reads."""
     texts = {
         f"{schema}.{file.stem}": file.read_text()
         for schema in _VIEW_SCHEMAS
@@ -417,8 +472,7 @@ def _views() -> Iterator[tuple[str, str]]:
         name: [other for other in texts if other != name and _reads(text, other)]
         for name, text in texts.items()
     }
-    for name in graphlib.TopologicalSorter(needs).static_order():
-        yield name, texts[name]
+    return texts, needs
 
 
 def _reads(text: str, other: str) -> bool:

@@ -6,10 +6,10 @@ import threading
 import polars as pl
 import pytest
 
-from producers.contracts.errors import WarehouseConflict
+from producers.contracts.errors import CheckFailed, WarehouseConflict
 from tests.table import table
 from tests.warehouse.facts import Warehouse
-from warehouse import store
+from warehouse import metrics, store
 from warehouse.metrics import CARDS, RESULT
 from warehouse.refresh import refresh, refresh_if_changed
 
@@ -489,3 +489,56 @@ def test_changed_views_and_expired_history_count_as_changes(warehouse):
         "CALL ducklake_expire_snapshots('dermastream', versions => ?)", [[newest - 2]]
     )
     assert [look(), look()] == [True, False]
+
+
+# ── checks ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def broken(monkeypatch, **change: pl.Expr) -> None:
+    """Every card's rows pass through this on their way to be published."""
+    real = metrics.with_history
+    monkeypatch.setattr(metrics, "with_history", lambda *given: real(*given).with_columns(**change))
+
+
+def test_a_share_above_one_is_not_published(warehouse, monkeypatch):
+    """The rows that break the rule are named, and the results of before stay."""
+    some_facts(warehouse)
+    refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    before = everything(warehouse)
+    broken(monkeypatch, numerator=pl.col("denominator") + 1)
+    with pytest.raises(
+        CheckFailed, match=r"numerator_within_denominator: \d+ rows break it, first metric_id"
+    ):
+        refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    assert everything(warehouse).equals(before)
+
+
+def test_the_same_cell_twice_is_not_published(warehouse, monkeypatch):
+    """Results have one row a metric, scope, period and interval."""
+    real = metrics.with_history
+    monkeypatch.setattr(metrics, "with_history", lambda *given: pl.concat([real(*given)] * 2))
+    with pytest.raises(CheckFailed, match=r"metric_grain: \d+ rows break it"):
+        refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    assert not everything(warehouse).height
+
+
+def test_clinics_that_do_not_add_up_are_a_warning(warehouse, monkeypatch):
+    """The network is the sum of its clinics; where it is not, the refresh says so and goes on."""
+    some_facts(warehouse)
+    report = refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    assert report.warnings == {}
+    lost = pl.when(pl.col("scope") == "clinic").then(0.0).otherwise("numerator")
+    broken(monkeypatch, numerator=lost)
+    report = refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    assert report.warnings["clinics_sum_to_network"] >= 1
+
+
+def test_a_session_that_would_stand_twice_is_not_published(warehouse):
+    """A mart's row of another patient with the same session: what was recomputed is not what is there."""
+    warehouse.put("session_completed", "session_id | completed_at\nlong-ago | 2024-10-01 10:00")
+    refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)
+    with store.transaction(warehouse.connection, warehouse.location):
+        warehouse.connection.execute("UPDATE mart.session_outcome SET patient_key = 'other'")
+    warehouse.put("follow_up_completed", "follow_up_id | session_id | patient_key\nf2 | long-ago | pat")
+    with pytest.raises(CheckFailed, match=r"session_grain: 1 rows break it, first clinic_id north"):
+        refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=COMPUTED_AT)

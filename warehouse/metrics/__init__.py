@@ -13,20 +13,22 @@ risk_indicators   funnel limits, over-dispersion, false discovery rate, the indi
 shrinkage         MGPS (EBGM) and beta-binomial; disproportionality: PRR, ROR, IC
 maxsprt, cusum    sequential tests and charts; surveillance: a plan and the looks taken
 reporting         under- and over-reporting; tracing: what is behind a flag; signals: hysteresis and clocks
-safety, cards     the cards that flows compute every day
+safety, cards     the cards that flows compute every day; findings: what stands beside them in marts
 """
 
 from warehouse.metrics.adherence import device_in_calibration, follow_up_coverage, maintenance_on_time
 from warehouse.metrics.cards import CARDS, SAFETY_CARDS, MetricCard
 from warehouse.metrics.effectiveness import protocol_improvement
+from warehouse.metrics.findings import device_drift, reported_pairs, severity
 from warehouse.metrics.frames import RESULT, with_history
 from warehouse.metrics.incidence import adverse_event_incidence
 from warehouse.metrics.safety import Safety, safety_metrics
-from warehouse.metrics.schedule import Facts, Schedule, schedule
+from warehouse.metrics.schedule import NEEDED_DAYS, Facts, Schedule, schedule
 from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 
 __all__ = [
     "CARDS",
+    "NEEDED_DAYS",
     "RESULT",
     "SAFETY_CARDS",
     "SCHEDULE_CARDS",
@@ -35,11 +37,14 @@ __all__ = [
     "Safety",
     "Schedule",
     "adverse_event_incidence",
+    "device_drift",
     "device_in_calibration",
     "follow_up_coverage",
     "maintenance_on_time",
     "protocol_improvement",
+    "reported_pairs",
     "safety_metrics",
     "schedule",
+    "severity",
     "with_history",
 ]

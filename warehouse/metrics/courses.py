@@ -76,6 +76,21 @@ WINDOW: dict[str, pl.DataType] = {
     "breaks_on": pl.Date(),
 }
 
+COURSE: dict[str, pl.DataType] = {
+    "clinic_id": pl.String(),
+    "patient_key": pl.String(),
+    "course": pl.Int32(),
+    "indication": pl.String(),
+    "started_by": pl.String(),
+    "started_on": pl.Date(),
+    "last_on": pl.Date(),
+    "sessions_planned": pl.Int32(),
+    "sessions_done": pl.Int32(),
+    "completed_on": pl.Date(),
+    "newest": pl.Boolean(),
+}
+"""`sessions_done` counts up to the plan; `completed_on` is the day of the last planned session, else null."""
+
 
 def rebuild_courses(sessions: pl.DataFrame, rules: CourseRules = RULES) -> pl.DataFrame:
     """Every session with its course, one row a session, by patient and time.
@@ -256,14 +271,18 @@ def window_summary(
 
 
 def series(courses: pl.DataFrame, *, as_of: dt.date, rules: CourseRules = RULES) -> pl.DataFrame:
-    """One row a course begun before `as_of`: `started_on`, `sessions_planned`, `sessions_done` (up to the
-    plan), `last_on`, `completed_on` (day of the last planned session), and `status`: `completed`; `ongoing`
-    while a next session would still belong to it; else `broken off`.
-    """
-    known = courses.filter(pl.col("completed_on") < as_of)
+    """One row a course begun before `as_of`, as `course_facts` gives it, and its `status`."""
+    return series_status(
+        course_facts(courses.filter(pl.col("completed_on") < as_of)), as_of=as_of, rules=rules
+    )
+
+
+def course_facts(courses: pl.DataFrame) -> pl.DataFrame:
+    """One row a course, COURSE: what its sessions say of it, whatever the day. `courses`: as
+    `rebuild_courses` gives them."""
     planned = pl.col("sessions_planned").last()
     reached = pl.col("session_number") >= pl.col("sessions_planned")
-    found = known.group_by(*PATIENT, "course", maintain_order=True).agg(
+    found = courses.group_by(*PATIENT, "course", maintain_order=True).agg(
         indication=pl.col("indication").first(),
         started_by=pl.col("started_by").first(),
         started_on=pl.col("completed_on").first(),
@@ -272,12 +291,19 @@ def series(courses: pl.DataFrame, *, as_of: dt.date, rules: CourseRules = RULES)
         sessions_done=pl.min_horizontal(pl.col("session_number").max(), planned),
         completed_on=pl.col("completed_on").filter(reached).first(),
     )
-    newest = pl.col("course") == pl.col("course").max().over(PATIENT)
+    return found.with_columns(newest=pl.col("course") == pl.col("course").max().over(PATIENT)).select(
+        pl.col(column).cast(dtype) for column, dtype in COURSE.items()
+    )
+
+
+def series_status(found: pl.DataFrame, *, as_of: dt.date, rules: CourseRules = RULES) -> pl.DataFrame:
+    """Courses, COURSE, whose sessions all came before `as_of`, with `status`: `completed`; `ongoing` while a
+    next session would still belong to it; else `broken off`."""
     open_until = pl.col("last_on") + pl.duration(days=rules.series_break_days)
     return found.with_columns(
         status=pl.when(pl.col("completed_on").is_not_null())
         .then(pl.lit("completed"))
-        .when(newest & (open_until >= pl.lit(as_of)))
+        .when(pl.col("newest") & (open_until >= pl.lit(as_of)))
         .then(pl.lit("ongoing"))
         .otherwise(pl.lit("broken off"))
     )

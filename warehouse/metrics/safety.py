@@ -15,6 +15,7 @@ from producers.contracts.errors import CheckFailed
 from warehouse.metrics import cards, case_mix, comparisons, exact_tests, intervals, maxsprt
 from warehouse.metrics.cards import CASE_MIX, MetricCard
 from warehouse.metrics.case_mix import CaseMixModel
+from warehouse.metrics.findings import hierarchy
 from warehouse.metrics.frames import CELL, INSTANT, result
 from warehouse.metrics.reporting import reporting
 from warehouse.metrics.risk_indicators import Thresholds, benjamini_hochberg, flags
@@ -67,12 +68,13 @@ WATCH: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Safety:
-    """All safety rows of one day, the looks taken for them, and the model they rest on (null
-    without events)."""
+    """All safety rows of one day, the looks taken for them, the model they rest on (null without events),
+    and the tree of clinics, operators and lots (findings.HIERARCHY_ROW)."""
 
     rows: pl.DataFrame
     looks: pl.DataFrame
     model: CaseMixModel | None
+    hierarchy: pl.DataFrame
 
 
 def safety_metrics(
@@ -97,7 +99,7 @@ def safety_metrics(
         watched,
         adverse_event_reporting(ripe, start=start, as_of=as_of),
     ]
-    return Safety(pl.concat(rows), looks, model)
+    return Safety(pl.concat(rows), looks, model, hierarchy(followed))
 
 
 def checked_sessions(sessions: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,9 @@ from warehouse.metrics.courses import (
     PATIENT,
     RULES,
     CourseRules,
+    course_facts,
     rebuild_courses,
-    series,
+    series_status,
     time_to_return,
     window_status,
     windows,
@@ -29,6 +30,7 @@ from warehouse.metrics.coverage import proportion_of_days_covered
 from warehouse.metrics.devices import DEVICE, calibration_at_sessions, calibration_coverage
 from warehouse.metrics.due import due_list, follow_up_in_window, maintenance_demand
 from warehouse.metrics.effectiveness import NO_CHANGE
+from warehouse.metrics.findings import RANK_ROW, protocol_table
 from warehouse.metrics.frames import CELL, INSTANT, RESULT, proportion, result
 from warehouse.metrics.protocols import adjust_p
 from warehouse.metrics.survival import aalen_johansen, survival_at
@@ -37,6 +39,8 @@ _LEAST_CLUSTERS = 10
 """Below as many clinics an error by clinic is not to be trusted, and patients count as independent [A]."""
 _LEAST_OBSERVED_DAYS = 30
 _VALID_DAYS = RULES.maintenance_days[1]
+NEEDED_DAYS = _VALID_DAYS
+"""An earlier session covers no day of the year."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Facts:
     `followed_on`; `scores`: one row a patient with a score after the latest session, `clinic_id`,
     `patient_key`, `gais_score`; `known_outcomes`: sessions of the year with a known outcome, `clinic_id`,
     `session_id`, `adverse`.
+
+    `windows` (WINDOW) and `courses` (COURSE) are of all history; then `sessions` may leave out what was
+    completed more than `NEEDED_DAYS` before the year. Without them both are rebuilt from `sessions`.
     """
 
     sessions: pl.DataFrame
@@ -58,15 +65,17 @@ class Facts:
     follow_ups: pl.DataFrame
     scores: pl.DataFrame
     known_outcomes: pl.DataFrame
+    windows: pl.DataFrame | None = None
+    courses: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """RESULT rows, the due list (DUE) and the windows of all patients (WINDOW)."""
+    """RESULT rows, the due list (DUE), and protocols by benefit and harm (findings.RANK_ROW)."""
 
     rows: pl.DataFrame
     due: pl.DataFrame
-    windows: pl.DataFrame
+    protocols: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -100,28 +109,39 @@ class _Year:
 def schedule(facts: Facts, *, start: dt.datetime, as_of: dt.datetime, rules: CourseRules = RULES) -> Schedule:
     """All of the schedule's cards as of one moment, for the year from `start`. Raises CheckFailed."""
     year = _Year(start, as_of)
-    courses = rebuild_courses(facts.sessions, rules)
-    opened = windows(courses, rules)
+    opened, courses = _windows_and_courses(facts, rules)
     came_today = facts.sessions.filter(pl.col("completed_on") >= year.today)
     due = due_list(opened, as_of=year.today).join(came_today, on=list(PATIENT), how="anti")
     if not facts.sessions.height and not facts.devices.height:
-        return Schedule(pl.DataFrame(schema=RESULT), due, opened)
+        return Schedule(pl.DataFrame(schema=RESULT), due, pl.DataFrame(schema=RANK_ROW))
+    scored = _scored(facts, opened)
     recent = facts.sessions.filter(pl.col("completed_on") >= year.first)
     rows = [
         _series_completion(courses, rules, year),
         _gaps_on_time(opened, year),
         _returns(opened, year),
-        _patient_days(facts.sessions, courses, year),
+        _patient_days(facts.sessions, opened, year),
         _device_days(facts, year),
         _while_overdue(recent, facts, year),
         _cartridges(recent, year),
         _overridden(recent, year),
         _follow_ups(recent, facts, year),
         _demand(opened, year),
-        *_protocol_differences(facts, courses, year),
+        *_protocol_differences(scored, year),
         _overdue_harm(facts, year),
     ]
-    return Schedule(pl.concat(rows), due, opened)
+    outcomes = scored.join(
+        facts.known_outcomes, on=["clinic_id", "session_id"], how="left", maintain_order="left"
+    )
+    protocols = protocol_table(outcomes, (*_CASE_MIX[1:], "session_number"))
+    return Schedule(pl.concat(rows), due, protocols)
+
+
+def _windows_and_courses(facts: Facts, rules: CourseRules) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if facts.windows is not None and facts.courses is not None:
+        return facts.windows, facts.courses
+    rebuilt = rebuild_courses(facts.sessions, rules)
+    return windows(rebuilt, rules), course_facts(rebuilt)
 
 
 # ── shares ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +170,7 @@ def _share(card: MetricCard, judged: pl.DataFrame, year: _Year) -> pl.DataFrame:
 
 
 def _series_completion(courses: pl.DataFrame, rules: CourseRules, year: _Year) -> pl.DataFrame:
-    found = series(courses, as_of=year.day_after, rules=rules)
+    found = series_status(courses, as_of=year.day_after, rules=rules)
     broken_on = pl.col("last_on") + pl.duration(days=rules.series_break_days + 1)
     decided = found.filter(
         (pl.col("status") != "ongoing") & (pl.coalesce("completed_on", broken_on) >= year.first)
@@ -225,12 +245,12 @@ def _mean(card: MetricCard, measured: pl.DataFrame, year: _Year) -> pl.DataFrame
     )
 
 
-def _patient_days(sessions: pl.DataFrame, courses: pl.DataFrame, year: _Year) -> pl.DataFrame:
+def _patient_days(sessions: pl.DataFrame, opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
     """Patients from the day their first series was complete."""
     completed = (
-        courses.filter(pl.col("kind") == "maintenance")
+        opened.filter(pl.col("kind") == "maintenance")
         .group_by(PATIENT)
-        .agg(_since=pl.col("completed_on").min())
+        .agg(_since=pl.col("opened_on").min())
         .filter(pl.col("_since") < year.today)
         .sort(PATIENT)
     )
@@ -334,20 +354,24 @@ def _demand(opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
 _CASE_MIX = ("indication", "area", "skin_type", "age_band")
 
 
-def _protocol_differences(facts: Facts, courses: pl.DataFrame, year: _Year) -> list[pl.DataFrame]:
-    """Each protocol against the others for the same concerns, crude and adjusted, Holm over protocols."""
+def _scored(facts: Facts, opened: pl.DataFrame) -> pl.DataFrame:
+    """Patients with a score, beside their latest session; without those whose case mix is not known."""
     latest = (
         facts.sessions.join(
-            courses.select("clinic_id", "session_id", "session_number"), on=["clinic_id", "session_id"]
+            opened.select("clinic_id", "session_id", "session_number"), on=["clinic_id", "session_id"]
         )
         .sort("completed_on", "session_id")
         .group_by(PATIENT)
         .last()
     )
     scored = facts.scores.join(latest, on=list(PATIENT)).drop_nulls(["protocol_id", *_CASE_MIX])
-    scored = scored.with_columns(
+    return scored.with_columns(
         gain=NO_CHANGE - pl.col("gais_score"), skin_type=pl.col("skin_type").cast(pl.String)
     ).sort(PATIENT)
+
+
+def _protocol_differences(scored: pl.DataFrame, year: _Year) -> list[pl.DataFrame]:
+    """Each protocol against the others for the same concerns, crude and adjusted, Holm over protocols."""
     parts: dict[str, list[pl.DataFrame]] = {"crude": [], "aipw": []}
     for protocol in scored["protocol_id"].unique().sort():
         mine = pl.col("protocol_id") == protocol

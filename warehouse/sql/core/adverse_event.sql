@@ -74,6 +74,11 @@ SELECT
     WHEN resolved_at IS NULL THEN NULL
     ELSE resolved_at < onset_at + to_hours(expected_within_hours)
   END AS expected,  -- null while not resolved: then it depends on the reader's as_of
+  CASE
+    WHEN expected_within_hours IS NULL THEN occurred_at
+    WHEN coalesce(resolved_at >= onset_at + to_hours(expected_within_hours), true)
+      THEN greatest(occurred_at, onset_at + to_hours(expected_within_hours) - to_microseconds(1))
+  END AS counts_from_at,  -- null: an expected reaction; else an adverse event for every as_of after it
   occurred_at
 FROM ruled
 -- What was said to be expected is an adverse event only once it is known to be none: begun or gone too late.
@@ -81,4 +86,4 @@ WHERE NOT said_to_be_expected
   OR expected_within_hours IS NULL
   OR resolved_at >= onset_at + to_hours(expected_within_hours);
 
-COMMENT ON VIEW core.adverse_event IS 'Grain: one sign reported, or stated as expected and by the rule not, updates and corrections applied, with its end and whether it was an expected transient reaction: listed term, grade 1, not serious, begun within 7 days of the session, gone within 7 days. expected is null while unresolved: compare expected_until_at with your as_of.';
+COMMENT ON VIEW core.adverse_event IS 'Grain: one sign reported, or stated as expected and by the rule not, updates and corrections applied, with its end and whether it was an expected transient reaction: listed term, grade 1, not serious, begun within 7 days of the session, gone within 7 days. expected is null while unresolved: compare expected_until_at with your as_of, or take counts_from_at: it is an adverse event for every as_of after that, and never one where that is null.';

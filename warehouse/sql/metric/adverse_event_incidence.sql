@@ -1,36 +1,20 @@
 -- rows for: adverse_event_incidence
 -- grain:    one scope and interval: the year for every scope; each ISO week (Monday 00:00 UTC) that begins inside
 --           it for the network and the clinics; intervals without sessions are there with 0
--- inputs:   temp.visit, temp.followed, core.adverse_event, temp.scope
+-- inputs:   temp.session_outcome, temp.scope
 -- time:     sessions completed in [$start, $as_of); outcomes that occurred before $as_of. The newest week is
 --           unfinished while interval_end > $as_of.
 
-WITH reported AS (
+WITH known AS (
   SELECT
     clinic_id,
-    session_id,
-    -- Expected so far: gone, or not yet gone at $as_of, before the end of its window.
-    bool_or(NOT coalesce(least(coalesce(resolved_at, $as_of), $as_of) < expected_until_at, false)) AS adverse
-  FROM core.adverse_event
-  WHERE occurred_at < $as_of
-  GROUP BY clinic_id, session_id
-),
-known AS (
-  SELECT
-    session.clinic_id,
-    session.protocol_id,
-    date_trunc('week', session.completed_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week_start,
-    coalesce(reported.adverse, false) AS adverse
-  FROM temp.visit AS session
-  LEFT JOIN temp.followed AS followed
-    ON followed.clinic_id = session.clinic_id
-    AND followed.session_id = session.session_id
-    AND followed.first_at < $as_of
-  LEFT JOIN reported
-    ON reported.clinic_id = session.clinic_id AND reported.session_id = session.session_id
-  WHERE session.completed_at >= $start
-    AND session.completed_at < $as_of
-    AND (followed.session_id IS NOT NULL OR reported.session_id IS NOT NULL)
+    protocol_id,
+    date_trunc('week', completed_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week_start,
+    coalesce(events_from[1] < $as_of, false) AS adverse
+  FROM temp.session_outcome
+  WHERE completed_at >= $start
+    AND completed_at < $as_of
+    AND (first_follow_up_at < $as_of OR first_sign_at < $as_of)
 ),
 counted AS (
   SELECT

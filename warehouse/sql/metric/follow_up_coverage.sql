@@ -1,6 +1,6 @@
 -- rows for: follow_up_coverage
 -- grain:    one scope (network, clinic), also those without sessions
--- inputs:   temp.visit, temp.followed, temp.scope
+-- inputs:   temp.session_outcome, temp.scope
 -- time:     sessions completed in [$start, $as_of) and at least 14 days (336 hours) before $as_of; follow-ups that
 --           occurred before $as_of
 
@@ -9,12 +9,8 @@ WITH counted AS (
     CASE WHEN grouping(session.clinic_id) = 0 THEN 'clinic' ELSE 'network' END AS scope,
     coalesce(session.clinic_id, 'network') AS scope_id,
     count(*) AS sessions_due,
-    count(followed.session_id) AS sessions_followed_up
-  FROM temp.visit AS session
-  LEFT JOIN temp.followed AS followed
-    ON followed.clinic_id = session.clinic_id
-    AND followed.session_id = session.session_id
-    AND followed.first_at < $as_of
+    count(*) FILTER (session.first_follow_up_at < $as_of) AS sessions_followed_up
+  FROM temp.session_outcome AS session
   WHERE session.completed_at >= $start AND session.completed_at <= $as_of - to_hours(336)
   GROUP BY GROUPING SETS ((), (session.clinic_id))
 )

@@ -1,6 +1,6 @@
 -- rows for: maintenance_on_time
 -- grain:    one scope (network, clinic), also those without patients
--- inputs:   temp.visit, temp.scope
+-- inputs:   temp.session_outcome, temp.scope
 -- time:     per patient, the first maintenance window that was decided in [$start, $as_of): by returning, or by the
 --           end of its last day. Not yet due is not counted. Days are differences of UTC dates.
 
@@ -15,9 +15,10 @@ WITH due AS (
       next_completed_at,
       ((completed_at AT TIME ZONE 'UTC')::DATE + 184)::TIMESTAMP AT TIME ZONE 'UTC'
     ) AS decided_at
-  FROM temp.visit
+  FROM temp.session_outcome
   -- A clinic that goes on to maintenance calls the series complete, however short it was.
-  WHERE series_completed OR (next_phase = 'maintenance' AND next_completed_at < $as_of)
+  WHERE completed_at >= $start - to_days(185)  -- a window is decided by then, so that older ones cannot matter
+    AND (series_completed OR (next_phase = 'maintenance' AND next_completed_at < $as_of))
 ),
 decided AS (
   SELECT clinic_id, on_time

@@ -1,12 +1,12 @@
 -- rows for: protocol_improvement
 -- grain:    one patient of a clinic who has a GAIS score 14 to 90 days after the latest session
--- inputs:   temp.visit, core.assessment
+-- inputs:   temp.session_outcome, temp.patient_assessment
 -- time:     latest session completed in [$start, $as_of); the newest score in its window that occurred before
 --           $as_of, a clinician's before a patient's of the same moment; days are differences of UTC dates
 
 WITH latest AS (
   SELECT clinic_id, patient_key, session_id, protocol_id, completed_at
-  FROM temp.visit
+  FROM temp.session_outcome
   WHERE completed_at >= $start
     AND completed_at < $as_of
     AND coalesce(next_completed_at >= $as_of, true)
@@ -17,9 +17,8 @@ SELECT
   latest.protocol_id,
   assessment.score AS gais_score
 FROM latest
-JOIN core.assessment AS assessment USING (clinic_id, patient_key)
-WHERE assessment.scale = 'gais'
-  AND assessment.occurred_at < $as_of
+JOIN temp.patient_assessment AS assessment USING (clinic_id, patient_key)
+WHERE assessment.occurred_at < $as_of
   AND (assessment.occurred_at AT TIME ZONE 'UTC')::DATE - (latest.completed_at AT TIME ZONE 'UTC')::DATE
     BETWEEN 14 AND 90
 QUALIFY row_number() OVER (

@@ -1,6 +1,6 @@
 -- temp.scope: once per refresh.
 -- grain:    one thing a metric can be about: the network, a clinic, a protocol
--- inputs:   core.clinic, core.protocol, core.device, temp.visit
+-- inputs:   core.clinic, core.protocol, core.device, temp.session_outcome
 -- time:     latest truth; a clinic or protocol that has data but is not registered (yet) counts too
 
 CREATE OR REPLACE TEMP TABLE scope AS
@@ -10,8 +10,8 @@ SELECT 'clinic', clinic_id FROM core.clinic
 UNION
 SELECT 'clinic', clinic_id FROM core.device
 UNION
-SELECT 'clinic', clinic_id FROM temp.visit
+SELECT 'clinic', clinic_id FROM temp.session_outcome
 UNION
 SELECT 'protocol', protocol_id FROM core.protocol
 UNION
-SELECT 'protocol', protocol_id FROM temp.visit
+SELECT 'protocol', protocol_id FROM temp.session_outcome

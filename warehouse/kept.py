@@ -1,0 +1,150 @@
+"""Marts by patient, kept up to date by what changed; a full rebuild takes every patient as changed.
+
+change feed -> touched facts -> changed patients -> slice: their raw facts, in a small catalog of their own
+-> the views of core, made there from their own files -> fresh rows -> what leaves and what enters the marts
+
+So every mart has one definition, a view of core, and nothing particular to a mart is needed to bring it up to
+date. Courses and windows follow from the fresh sessions by warehouse.metrics.courses.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from producers.contracts.errors import WarehouseConflict
+from warehouse import store
+from warehouse.metrics import courses
+from warehouse.store import Connection
+
+_VIEWS = ("core.session_outcome", "core.session_sign", "core.patient_assessment")
+_KINDS = ("session", "follow-up", "sign", "assessment", "void", "device", "protocol")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What `save` will do: from the marts' snapshot `since` (null: none yet) to `snapshot_id`, by which
+    definitions, and how many patients had to be looked at."""
+
+    since: int | None
+    snapshot_id: int
+    definitions: str
+    patients: int
+
+
+@contextmanager
+def update(connection: Connection, *, rebuild: bool = False) -> Iterator[Update]:
+    """Inside, temp.session_outcome, session_sign, patient_assessment, patient_window and patient_course are
+    the marts as of one snapshot, and everything else read is of that snapshot, too. Holds no lock.
+
+    After it the changes wait for `save` in temporary tables of the connection. `rebuild` takes every patient
+    as changed; so do other definitions than those the marts were made by, and a change feed that is cut off.
+    """
+    with store.scratch(connection) as scratch, store.reading(connection, keeping=True) as snapshot_id:
+        state = next(iter(store.rows(connection, store.statement("kept/state"))), None)
+        wanted = _definitions()
+        full = rebuild or state is None or state["definitions"] != wanted or not state["reachable"]
+        since = state["snapshot_id"] if state else None
+        if full:
+            connection.execute(store.statement("kept/everything"))
+        else:
+            assert since is not None
+            _find_changed(connection, since, snapshot_id)
+        patients = _count(connection, "kept/patients")
+        if not patients:
+            connection.execute(store.statement("kept/none"))
+        elif full:
+            connection.execute(store.statement("kept/fresh"))
+        else:
+            with store.inside(connection, scratch):
+                _slice(connection)
+        _courses(connection)
+        if patients:
+            connection.execute(store.statement("kept/difference"))
+        connection.execute(store.statement("kept/current"))
+        yield Update(since, snapshot_id, wanted, patients)
+
+
+def save(connection: Connection, found: Update) -> None:
+    """In the caller's transaction: bring the marts to what `update` found.
+
+    Raises WarehouseConflict where another refresh moved them meanwhile.
+    """
+    state = next(iter(store.rows(connection, store.statement("kept/state"))), None)
+    there = state["snapshot_id"] if state else None
+    if there != found.since:
+        raise WarehouseConflict(f"mart.kept: holds snapshot {there}, we began from {found.since}")
+    if found.patients:
+        connection.execute(store.statement("kept/save"))
+    bind = {"snapshot_id": found.snapshot_id, "definitions": found.definitions}
+    connection.execute(store.statement("kept/move"), bind)
+
+
+def forget(connection: Connection) -> None:
+    """Drop what `update` left behind."""
+    connection.execute(store.statement("kept/forget"))
+
+
+def _definitions() -> str:
+    """Digest of all that decides what the marts hold, given the facts."""
+    texts = [text for _, text in store.views_behind(_VIEWS)]
+    texts += [repr(courses.RULES), *map(store.statement, ("kept/visits", "kept/fresh"))]
+    return hashlib.md5("\n".join(texts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _find_changed(connection: Connection, since: int, snapshot_id: int) -> None:
+    """temp.changed: from the facts in the feed to all that they name, until nothing new is named."""
+    if since < snapshot_id:
+        interval = {"first": since + 1, "last": snapshot_id}
+        connection.execute(store.statement("kept/added"), interval)
+        if store.rows(connection, store.statement("kept/any_removed"), interval)[0]["removed"]:
+            connection.execute(store.statement("kept/removed"), interval)
+    else:
+        connection.execute(store.statement("kept/untouched"))
+    connection.execute(store.statement("kept/fact"))
+    connection.execute(store.statement("kept/wanted"))
+    known = pl.DataFrame(schema={"kind": pl.String(), "key": pl.UInt64()})
+    while True:
+        wanted = connection.execute("FROM temp.wanted").pl()
+        new = wanted.join(known, on=["kind", "key"], how="anti")
+        if not new.height:
+            break
+        known = wanted
+        for kind in _KINDS:
+            keys = new.filter(pl.col("kind") == kind).select("key")
+            if keys.height:
+                _reach(connection, kind, keys)
+    connection.execute(store.statement("kept/changed"))
+
+
+def _reach(connection: Connection, kind: str, keys: pl.DataFrame) -> None:
+    connection.register("new_keys", keys)
+    try:
+        connection.execute(store.statement("kept/reach"), {"kind": kind})
+    finally:
+        connection.unregister("new_keys")
+
+
+def _slice(connection: Connection) -> None:
+    """The raw facts of the changed patients in the current catalog, the views of core on them, their rows."""
+    connection.execute(store.statement("kept/slice"))
+    for _, text in store.views_behind(_VIEWS):
+        connection.execute(text)
+    connection.execute(store.statement("kept/fresh"))
+
+
+def _courses(connection: Connection) -> None:
+    visits = connection.execute(store.statement("kept/visits")).pl()
+    rebuilt = courses.rebuild_courses(visits)
+    for name, rows in (("windows", courses.windows(rebuilt)), ("courses", courses.course_facts(rebuilt))):
+        connection.register("made", rows)
+        try:
+            connection.execute(store.statement(f"kept/fresh_{name}"))
+        finally:
+            connection.unregister("made")
+
+
+def _count(connection: Connection, name: str) -> int:
+    return int(connection.execute(store.statement(name)).fetchall()[0][0])

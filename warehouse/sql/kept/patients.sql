@@ -1,0 +1,2 @@
+-- kept: how many patients changed
+SELECT count(*) FROM temp.changed
