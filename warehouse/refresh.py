@@ -137,12 +137,13 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
     errors = _finding(connection, "depth_error", as_of=as_of)
     findings = {
         "left_out": _finding(connection, "left_out", start=as_of - YEAR, as_of=as_of),
-        "reported_pair": metrics.reported_pairs(events),
         "hierarchy_test": safety.hierarchy,
         "severity_trend": metrics.severity(events),
         "device_drift": metrics.device_drift(errors, as_of=as_of.date()),
         "protocol_rank": schedule.protocols,
     }
+    if not _finding(connection, "pairs_of_day", day=_day(as_of))["found"][0]:
+        findings["reported_pair"] = metrics.reported_pairs(events)
     return _Measured(metrics.with_history(rows, previous), safety.looks, safety.model, schedule.due, findings)
 
 

@@ -66,7 +66,7 @@ SELECT
   $first::TIMESTAMPTZ + to_days(day) + to_seconds((28800 + chance % 36000)::INTEGER) AS completed_at,
   p % 3 AS concern
 FROM range($patients) AS t (p), range(9) AS u (n)
-WHERE hash(p, n, 'stays') % 1000 < 1000 * pow(0.85, n)
+WHERE hash('stays' || p || '-' || n) % 1000 < 1000 * pow(0.85, n)
 """
 
 FACTS = (
@@ -78,9 +78,9 @@ SELECT
   'protocol-' || (concern * 2 + chance // 16 % 2) AS protocol_id, 1 AS protocol_version,
   'lot-' || day // 30 || '-' || chance % 3 AS cartridge_lot, session_id AS cartridge_serial,
   ['acne-scars', 'wrinkles', 'melasma'][concern + 1] AS indication,
-  ['face', 'neck', 'scalp'][(hash(p, 'area') % 3)::INTEGER + 1] AS area,
-  (hash(p, 'skin') % 6 + 1)::INTEGER AS skin_type,
-  ['20-29', '30-39', '40-49', '50-59'][(hash(p, 'age') % 4)::INTEGER + 1] AS age_band,
+  ['face', 'neck', 'scalp'][(hash('area' || p) % 3)::INTEGER + 1] AS area,
+  (hash('skin' || p) % 6 + 1)::INTEGER AS skin_type,
+  ['20-29', '30-39', '40-49', '50-59'][(hash('age' || p) % 4)::INTEGER + 1] AS age_band,
   CASE WHEN n < 3 THEN 'series' ELSE 'maintenance' END AS phase, (n + 1)::INTEGER AS session_number,
   completed_at - to_minutes(40) AS started_at, completed_at, 0.5 + chance % 5 / 4 AS depth_mm,
   7000.0 AS stroke_rate_per_min, 3 AS passes, chance % 200 = 0 AS contraindication_overridden
@@ -133,7 +133,7 @@ ORDER BY occurred_at
 INSERT INTO raw.assessment_recorded BY NAME
 SELECT source, 'g' || session_id AS id, clinic_id, completed_at + to_days(30) AS occurred_at,
   occurred_at AS received_at, id AS assessment_id, session_id, patient_key, 'gais' AS scale,
-  1.0 + hash(p, n, 'score') % 4 AS score, 'clinician' AS rater
+  1.0 + hash('score' || p || '-' || n) % 4 AS score, 'clinician' AS rater
 FROM made WHERE day + 30 >= $from AND day + 30 < $to AND chance % 2 = 0 ORDER BY occurred_at
 """,
 )

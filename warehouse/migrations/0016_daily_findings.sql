@@ -44,7 +44,7 @@ CREATE TABLE mart.reported_pair (
   as_of TIMESTAMPTZ,
   snapshot_id BIGINT
 );
-COMMENT ON TABLE mart.reported_pair IS 'Grain: one lot, firmware, protocol or device and one term that was reported with it within the year, as of the newest refresh only. Says which terms are reported more with it than with others; without denominators, so it is no rate.';
+COMMENT ON TABLE mart.reported_pair IS 'Grain: one lot, firmware, protocol or device and one term that was reported with it within the year, as of the first refresh of the newest day. Says which terms are reported more with it than with others; without denominators, so it is no rate.';
 COMMENT ON COLUMN mart.reported_pair.scope IS 'cartridge_lot, firmware, protocol or device';
 COMMENT ON COLUMN mart.reported_pair.scope_id IS 'which one';
 COMMENT ON COLUMN mart.reported_pair.term IS 'term of the adverse event';
