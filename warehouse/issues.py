@@ -13,13 +13,15 @@ from warehouse.store import Connection, Location
 
 
 def remember(
-    connection: Connection, location: Location, report: Mapping[str, Any], files: Sequence[Path]
+    connection: Connection, location: Location, files: Sequence[tuple[Mapping[str, Any], Path]]
 ) -> None:
-    """Add the files of one report that are not there yet. `report`: the columns they share.
+    """Add the files that are not there yet, each with the columns that its report shares.
 
     Raises WarehouseConflict where another writer came first: call it again.
     """
-    rows = [{**report, **_row(file)} for file in files]
+    if not files:
+        return
+    rows = [{**report, **_row(file)} for report, file in files]
     schema: dict[str, Any] = {"reason": pl.String, "document": pl.String}
     with store.transaction(connection, location):
         connection.register("given_files", pl.DataFrame(rows, schema_overrides=schema))

@@ -8,10 +8,14 @@ import contextlib
 import dataclasses
 import datetime as dt
 import fcntl
+import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dashboards.report.frozen import freeze
 from dashboards.report.model import ReportData
@@ -86,21 +90,44 @@ def issue(archive: Path, data: ReportData, *, reason: str = MADE_AGAIN) -> list[
         ) from None
 
 
-def record(connection: store.Connection, location: store.Location, paths: Sequence[Path]) -> None:
-    """Write an issue's frozen data and checksums into the lake; said again it changes nothing.
+def issue_many(
+    archive: Path, editions: Iterable[tuple[ReportData, str]], *, workers: int
+) -> Iterator[list[Path]]:
+    """`issue` each edition with its reason, in order, by so many processes; a few are on their way at a time,
+    so that memory does not grow with their number."""
+    if workers < 2:
+        yield from (issue(archive, data, reason=reason) for data, reason in editions)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting: deque[Future[list[Path]]] = deque()
+        for data, reason in editions:
+            waiting.append(pool.submit(issue, archive, data, reason=reason))
+            if len(waiting) > 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def record(connection: store.Connection, location: store.Location, issued: Sequence[Sequence[Path]]) -> None:
+    """Write frozen data and checksums of issues into the lake, all at once; said again it changes nothing.
 
     Raises WarehouseConflict where another writer came first three times.
     """
-    data = ReportData.from_json(paths[0].read_bytes())
-    told = ("report_id", "week", "edition", "revision", "snapshot_id", "issued_at")
-    report = {name: getattr(data, name) for name in told} | {"reason": data.reason or None}
+    files = [(_about(paths[0]), path) for paths in issued for path in paths]
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            issues.remember(connection, location, report, paths)
+            issues.remember(connection, location, files)
             return
         except WarehouseConflict:
             if attempt == _ATTEMPTS:
                 raise
+
+
+def _about(document: Path) -> dict[str, Any]:
+    data = ReportData.from_json(document.read_bytes())
+    told = ("report_id", "week", "edition", "revision", "snapshot_id", "issued_at")
+    return {name: getattr(data, name) for name in told} | {"reason": data.reason or None}
 
 
 def again(location: store.Location, data: ReportData) -> ReportData:

@@ -1,18 +1,27 @@
 """The pictures of a report, as SVG: weekly trend with intervals, funnel of clinics, sparklines of tiles."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import vl_convert
 
-from dashboards.report.model import FunnelPoint, ReportData, Tile
+from dashboards.report.model import FunnelPoint, ReportData, Tile, TrendWeek
+
+_DRAWN_IN = "sans-serif"
 
 INK, MUTED, RULE_GREY = "#0b5563", "#4a5a5e", "#d9e0e1"
 
 
 def trend_svg(data: ReportData, *, font: str) -> str:
     """The twelve weeks as one SVG without scripts; weeks without a value leave a gap."""
+    return _in_font(_trend(data.trend), font)
+
+
+@functools.lru_cache(maxsize=2)
+def _trend(trend: tuple[TrendWeek, ...]) -> str:
+    """Drawn once for all of an edition's formats: it is most of the time that an edition takes."""
     rows = [
         {
             "week": point.week,
@@ -29,11 +38,11 @@ def trend_svg(data: ReportData, *, font: str) -> str:
             "upper": None,
             "provisional": point.provisional,
         }
-        for point in data.trend
+        for point in trend
     ]
     x = alt.X(
         "week:O",
-        sort=[point.week for point in data.trend],
+        sort=[point.week for point in trend],
         axis=alt.Axis(
             title=None, labelAngle=0, labelExpr="slice(datum.value, 5)", domainColor=MUTED, ticks=False
         ),
@@ -48,14 +57,17 @@ def trend_svg(data: ReportData, *, font: str) -> str:
         y=y,
         fill=alt.condition("datum.provisional", alt.value("white"), alt.value(INK)),
     )
-    return _svg(alt.layer(bars, line, points).properties(width=640, height=170), font)
+    return _svg(alt.layer(bars, line, points).properties(width=640, height=170))
 
 
 def funnel_svg(data: ReportData, *, font: str) -> str:
     """Clinics by expected number, their ratio, and the limits of chance; empty for fewer than two of them."""
-    points = [point for point in data.funnel if point.ratio is not None]
-    if len(points) < 2:
-        return ""
+    points = tuple(point for point in data.funnel if point.ratio is not None)
+    return _in_font(_funnel(points), font) if len(points) > 1 else ""
+
+
+@functools.lru_cache(maxsize=2)
+def _funnel(points: tuple[FunnelPoint, ...]) -> str:
     limits = [
         {"expected": point.expected, "limit": pair[side], "line": f"{name} {side}", "outer": outer}
         for point in points
@@ -84,7 +96,7 @@ def funnel_svg(data: ReportData, *, font: str) -> str:
         )
     )
     one = alt.Chart(alt.Data(values=[{"one": 1}])).mark_rule(color=INK, opacity=0.5).encode(y="one:Q")
-    return _svg(alt.layer(one, lines, dots).properties(width=640, height=210), font)
+    return _svg(alt.layer(one, lines, dots).properties(width=640, height=210))
 
 
 def _dot(point: FunnelPoint) -> dict[str, float | bool | None]:
@@ -110,7 +122,7 @@ def signal_svg(points: Sequence[Mapping[str, Any]], *, font: str) -> str:
     band = base.mark_area(color=INK, opacity=0.15).encode(x=x, y=alt.Y("lower:Q", title=title), y2="upper:Q")
     line = base.mark_line(color=INK, strokeWidth=2).encode(x=x, y=alt.Y("value:Q", title=title))
     one = alt.Chart(alt.Data(values=[{"one": 1}])).mark_rule(color=INK, opacity=0.5).encode(y="one:Q")
-    return _svg(alt.layer(band, line, one).properties(width=640, height=180), font)
+    return _in_font(_svg(alt.layer(band, line, one).properties(width=640, height=180)), font)
 
 
 def spark_svg(tile: Tile) -> str:
@@ -149,15 +161,20 @@ def png(svg: str, *, scale: float = 2.0) -> bytes:
     return drawn
 
 
-def _svg(chart: alt.LayerChart | alt.FacetChart, font: str) -> str:
+def _svg(chart: alt.LayerChart | alt.FacetChart) -> str:
     styled = (
         chart.properties(padding={"left": 4, "right": 8, "top": 6, "bottom": 4})
-        .configure(font=font, background="white")
+        .configure(font=_DRAWN_IN, background="white")
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=MUTED, titleColor=MUTED, labelFontSize=11, titleFontSize=11, titleFontWeight="normal"
         )
         .configure_axisY(gridColor=RULE_GREY, domain=False, ticks=False, tickCount=5)
     )
-    svg: str = vl_convert.vegalite_to_svg(styled.to_dict(), vl_version="6.4")
+    svg: str = vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version="6.4")
     return svg
+
+
+def _in_font(svg: str, font: str) -> str:
+    """The picture with its labels in the reader's font."""
+    return svg.replace(f'font-family="{_DRAWN_IN}"', f'font-family="{font}"')

@@ -70,7 +70,7 @@ def weekly(
             dashboard_url=settings.reader_url,
         )
         if out is None:
-            record(connection, settings.location, files)
+            record(connection, settings.location, [files])
     _print([str(file) for file in files], json_, [str(file) for file in files])
 
 

@@ -7,14 +7,15 @@ Everything here may be done twice, by two at once, or be cut off: the archive an
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from dashboards.report import IsoWeek
-from dashboards.report.archive import MADE_AGAIN, issue, newest_issue, record
+from dashboards.report.archive import MADE_AGAIN, issue_many, newest_issue, record
 from dashboards.report.frozen import edition, waiting_for
 from dashboards.report.model import ReportData
 from dashboards.report.reading import Facts, read
@@ -38,6 +39,15 @@ LATE_FOR = 2
 
 BETWEEN_REVISIONS = dt.timedelta(days=1)
 """So that data that trickles in makes one revision a day and no more [A]."""
+
+
+FEW = 8
+"""Editions up to which starting other processes costs more than they save; measured: about a second each."""
+
+MOST_WORKERS = 4
+
+PROGRESS = 50
+"""Editions between two lines in the log."""
 
 
 @dataclass
@@ -105,6 +115,12 @@ class Reporting:
         """Issue those editions of one week and plan their mail; with `wait` only where their data is in."""
         outcome = Outcome(week)
         facts = read(self._connection, week)
+        self._issue(outcome, self._ready(outcome, facts, scopes, wait=wait), len(scopes))
+        return outcome
+
+    def _ready(
+        self, outcome: Outcome, facts: Facts, scopes: Sequence[str], *, wait: bool
+    ) -> Iterator[tuple[ReportData, str]]:
         for scope in scopes:
             clinic = clinic_of(scope)
             if wait and (behind := self._waits(facts, clinic)):
@@ -112,20 +128,25 @@ class Reporting:
                 outcome.planned += self._tell_delay(facts, scope, behind)
                 continue
             try:
-                data = edition(facts, clinic, computed_at=self._now, dashboard_url=self._settings.reader_url)
+                yield self._edition(facts, clinic), MADE_AGAIN
             except CheckFailed as error:
                 outcome.refused[scope] = str(error)
-                continue
-            self._issue(outcome, scope, data, MADE_AGAIN)
-        return outcome
 
-    def _issue(self, outcome: Outcome, scope: str, data: ReportData, reason: str) -> None:
-        paths = issue(self._settings.archive_dir, data, reason=reason)
-        record(self._connection, self._settings.location, paths)
-        outcome.issued[scope] = paths
-        outcome.planned += self.plan(paths[0])
-        self._ledger.issued(data.week, scope, at=self._now)
-        log.info("report", week=data.week, edition=scope, report=paths[0].stem)
+    def _edition(self, facts: Facts, clinic: str | None) -> ReportData:
+        return edition(facts, clinic, computed_at=self._now, dashboard_url=self._settings.reader_url)
+
+    def _issue(self, outcome: Outcome, editions: Iterable[tuple[ReportData, str]], of: int) -> None:
+        """Files, then the lake, then who gets them: cut off anywhere, the next run goes on from there."""
+        workers = min(os.cpu_count() or 1, MOST_WORKERS) if of > FEW else 1
+        for paths in issue_many(self._settings.archive_dir, editions, workers=workers):
+            outcome.issued[paths[0].parent.name] = paths
+            if len(outcome.issued) % PROGRESS == 0:
+                log.info("reports", week=outcome.week.label, issued=len(outcome.issued), of=of)
+        record(self._connection, self._settings.location, list(outcome.issued.values()))
+        for scope, paths in outcome.issued.items():
+            outcome.planned += self.plan(paths[0])
+            self._ledger.issued(outcome.week.label, scope, at=self._now)
+        log.info("reports", week=outcome.week.label, issued=len(outcome.issued), of=of)
 
     def _waits(self, facts: Facts, clinic: str | None) -> dict[str, dt.datetime]:
         if self._now >= facts.week.end + ISSUED_ANYWAY_AFTER:
@@ -151,16 +172,18 @@ class Reporting:
 
     def _revised(self, week: IsoWeek, old: Sequence[ReportData]) -> Outcome:
         outcome = Outcome(week)
-        facts = read(self._connection, week)
+        late = list(self._late(read(self._connection, week), old))
+        if late:
+            self._issue(outcome, late, len(late))
+        return outcome
+
+    def _late(self, facts: Facts, old: Sequence[ReportData]) -> Iterator[tuple[ReportData, str]]:
         for data in old:
             clinic = clinic_of(data.edition)
-            known = [row["sessions"] for id_, row in facts.watermarks.items() if clinic in (None, id_)]
-            if data.sessions is None or sum(known) == data.sessions:
-                continue
-            new = edition(facts, clinic, computed_at=self._now, dashboard_url=self._settings.reader_url)
-            reason = f"{sum(known)} sessions of the week are known now, {data.sessions} were before"
-            self._issue(outcome, data.edition, new, reason)
-        return outcome
+            known = sum(row["sessions"] for id_, row in facts.watermarks.items() if clinic in (None, id_))
+            if data.sessions not in (None, known):
+                reason = f"{known} sessions of the week are known now, {data.sessions} were before"
+                yield self._edition(facts, clinic), reason
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -27,7 +27,7 @@ VALUES
    $snapshot_id, $numerator, $denominator, $value, $lower, $upper, $level, $unit, $method, $reason,
    $computed_at, $expected, $flag)
 """
-_INSERT_CLINIC = """
+INSERT_CLINIC = """
 INSERT INTO raw.clinic_registered
   (source, id, clinic_id, occurred_at, received_at, display_name, time_zone, locale, opened_on)
 VALUES ($source, 'c1', $clinic, $at, $at, $name, 'Europe/Berlin', 'en', '2024-01-01')
@@ -190,7 +190,7 @@ def fill(home: Path) -> tuple[store.Connection, store.Location]:
     with store.transaction(connection, location):
         for clinic, name in CLINICS.items():
             given = {"source": f"/clinics/{clinic}", "clinic": clinic, "at": born, "name": name}
-            connection.execute(_INSERT_CLINIC, given)
+            connection.execute(INSERT_CLINIC, given)
         for protocol, indication in PROTOCOLS.items():
             given = {"protocol": protocol, "indication": indication, "at": born}
             connection.execute(_INSERT_PROTOCOL, given)
