@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 
 from dashboards.accounts import add_user
+from flows.delivery.delivering import Deliverer
 from flows.delivery.sender import FIRST_WAIT, Sender
 from flows.delivery.signalling import Signalling, after_quiet
 from flows.delivery.webhook import WebhookChannel, secret_of
 from flows.settings import Settings
+from flows.stack import ports
 from producers.contracts import SettingsError
 from tests.delivery import worker
+from tests.delivery.server import PASSWORD, USER, Mailbox, running
 from tests.report import world
 from tests.report.world import AS_OF
 from warehouse import store
@@ -156,6 +159,26 @@ def test_quiet_hours_end_by_the_local_clock(now: str, quiet: str, zone: str, unt
     """What comes in quiet hours waits for their end, over midnight and over a clock change."""
     given, wanted = (dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC) for text in (now, until))
     assert after_quiet(given, quiet, zone) == wanted
+
+
+def test_the_loop_tells_and_sends(
+    desk: Desk, tmp_path: Path, certificate: Path, lake: tuple[store.Connection, store.Location]
+):
+    """The worker's loop finds what is to be told and mails it, with its picture, over TLS; the next look
+    finds nothing new."""
+    mailbox, port = Mailbox(), ports.any_free()
+    (tmp_path / "password").write_text(PASSWORD)
+    with running(mailbox, certificate, port=port) as authority:
+        mail = {"mail_port": port, "mail_user": USER, "mail_password_file": tmp_path / "password"}
+        more = {"mail_cafile": authority, "mail_from": "r@net.example", "delivery_seconds": 0.01}
+        settings = desk.settings.model_copy(update=mail | more)
+        deliverer = Deliverer(settings, desk.connection, lambda: OPENED + dt.timedelta(hours=1))
+        first = deliverer.run(threading.Event(), 0.001)
+        second = deliverer.run(threading.Event(), 0.001)
+    assert first.planned == first.accepted == len(mailbox.taken) > 0
+    assert (second.planned, second.accepted) == (0, 0)
+    (opened,) = [m for m in mailbox.taken if m.recipient == "mia@d.example" and b"opened" in m.content]
+    assert b"Content-ID: <chart>" in opened.content
 
 
 # ── the webhook ─────────────────────────────────────────────────────────────────────────────────────────
