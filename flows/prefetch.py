@@ -1,8 +1,8 @@
 """Reading ahead: one thread polls and decodes the next batch while another lands the last one.
 
 The consumer belongs to the reading thread alone, also for mirroring offsets and for closing. At most one
-decoded batch waits; while it does, nothing is polled, so a slow warehouse slows reading instead of filling
-memory.
+batch is read ahead; until it is taken nothing is polled, so a slow warehouse slows reading instead of filling
+memory: there are two batches at any time, the one that lands and the next.
 """
 
 import contextlib
@@ -48,7 +48,8 @@ class Prefetch:
         self._tell_ends = tell_ends
         self._poll = functools.partial(source.poll, max_events=max_events, max_bytes=max_bytes)
         self._max_seconds = max_seconds
-        self._ready: queue.Queue[Ahead | Exception] = queue.Queue(maxsize=1)
+        self._room = threading.Semaphore(1)
+        self._ready: queue.SimpleQueue[Ahead | Exception] = queue.SimpleQueue()
         self._landed: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="prefetch", daemon=True)
@@ -62,6 +63,7 @@ class Prefetch:
             return None
         if isinstance(found, Exception):
             raise found
+        self._room.release()
         return found
 
     def mirror(self, batch: Batch) -> None:
@@ -77,24 +79,28 @@ class Prefetch:
         try:
             seconds = min(_FIRST_SECONDS, self._max_seconds)
             while not self._stop.is_set():
-                started_at = self._clock()
-                batch = self._poll(max_seconds=seconds)
-                self._tell_ends(self._source.ends())
-                self._mirror_landed()
-                if batch.slices:
-                    seconds = self._max_seconds
-                    self._offer(Ahead(decode_batch(batch), started_at))
+                if not self._room.acquire(timeout=_LOOK_SECONDS):
+                    self._mirror_landed()
+                    continue
+                ahead = self._read_batch(seconds)
+                if ahead is None:
+                    self._room.release()
+                    continue
+                seconds = self._max_seconds
+                self._ready.put(ahead)
+                del ahead  # it belongs to whoever takes it: held here, there would be three
         except Exception as error:
-            self._offer(error)
+            self._ready.put(error)
         finally:
             self._mirror_landed()
             self._source.close()
 
-    def _offer(self, found: Ahead | Exception) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(queue.Full):
-                self._ready.put(found, timeout=_LOOK_SECONDS)
-                return
+    def _read_batch(self, seconds: float) -> Ahead | None:
+        started_at = self._clock()
+        batch = self._poll(max_seconds=seconds)
+        self._tell_ends(self._source.ends())
+        self._mirror_landed()
+        return Ahead(decode_batch(batch), started_at) if batch.slices else None
 
     def _mirror_landed(self) -> None:
         with contextlib.suppress(queue.Empty):

@@ -20,6 +20,9 @@ from warehouse import store
 
 log = structlog.get_logger("worker")
 
+LANDING_MEMORY, REFRESH_MEMORY = "512MB", "1GB"
+"""What DuckDB may take; more buys landing no speed."""
+
 FIRST_RUN_SECONDS = 20.0
 """The first runs are short, so that a newcomer sees finished runs in Prefect soon."""
 
@@ -29,7 +32,9 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    connection = retrying()(store.connect, settings.location)  # scaled out, others may start just now, too
+    limit = LANDING_MEMORY if land and not refresh else REFRESH_MEMORY
+    # scaled out, others may start just now, too
+    connection = retrying()(store.connect, settings.location, memory_limit=limit)
     retrying()(store.migrate, connection, settings.location)
     failures: list[BaseException] = []
     threads = []
