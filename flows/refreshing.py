@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from flows.settings import Settings
-from producers.contracts import WarehouseConflict, WarehouseUnavailable
+from producers.contracts import CheckFailed, WarehouseConflict, WarehouseUnavailable
 from warehouse import store
 from warehouse.refresh import refresh_if_changed
 
@@ -53,6 +53,10 @@ class Refresher:
                 )
             except (WarehouseConflict, WarehouseUnavailable) as error:
                 log.warning("refresh put off", reason=str(error))
+                report = None
+            except CheckFailed as error:
+                # The last good results stay; landing, which shares the process, goes on.
+                log.error("refresh not published", reason=str(error))
                 report = None
             if report is not None:
                 done.recomputed += 1
