@@ -288,12 +288,6 @@ class Ledger:
             ).fetchall()
         return [(row["week"], row["scope"]) for row in rows]
 
-    def was_expected(self, week: str, scope: str) -> bool:
-        """Whether that edition's hour has come, whatever became of it."""
-        with self._write() as db:
-            found = db.execute("SELECT 1 FROM expected WHERE week = ? AND scope = ?", (week, scope))
-            return found.fetchone() is not None
-
     def issued(self, week: str, scope: str, *, at: dt.datetime) -> None:
         """That edition is no longer waited for."""
         with self._write() as db:
