@@ -18,7 +18,8 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from dashboards.queries import EVERY_CLINIC, Scope
+from dashboards.queries import Scope
+from dashboards.rights import RIGHTS, Rights
 from producers.contracts.errors import SettingsError
 
 NETWORK_ROLES = ("network_manager", "analyst", "admin")
@@ -55,6 +56,9 @@ CREATE TABLE IF NOT EXISTS failure (
   kind TEXT NOT NULL, key TEXT NOT NULL, count INTEGER NOT NULL, last_at REAL NOT NULL,
   PRIMARY KEY (kind, key)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS disabled (
+  name TEXT PRIMARY KEY REFERENCES account ON DELETE CASCADE, at REAL NOT NULL
+) STRICT;
 """
 
 
@@ -68,7 +72,12 @@ class Account:
 
     @property
     def scope(self) -> Scope:
-        return EVERY_CLINIC if self.role in NETWORK_ROLES else Scope(self.clinic_ids)
+        clinic_ids = None if self.role in NETWORK_ROLES else self.clinic_ids
+        return Scope(clinic_ids, people=self.rights.people)
+
+    @property
+    def rights(self) -> Rights:
+        return RIGHTS[self.role]
 
 
 @contextlib.contextmanager
@@ -81,7 +90,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path, timeout=10)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'failure'").fetchone():
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'disabled'").fetchone():
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         with connection:
@@ -94,7 +103,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def add_user(path: Path, name: str, password: str, role: str, clinics: Sequence[str]) -> None:
-    """Create the account, or replace its password, role and clinics and end its sessions.
+    """Create the account, or replace its password, role and clinics, end its sessions and enable it.
 
     Raises SettingsError for an unknown role, a short password, or clinics that do not go with the role.
     """
@@ -115,6 +124,7 @@ def add_user(path: Path, name: str, password: str, role: str, clinics: Sequence[
             " SET password_hash = excluded.password_hash, role = excluded.role",
             (name, hashed, role),
         )
+        db.execute("DELETE FROM disabled WHERE name = ?", (name,))
         db.execute("DELETE FROM account_clinic WHERE name = ?", (name,))
         db.executemany(
             "INSERT INTO account_clinic VALUES (?, ?)", [(name, each) for each in sorted(set(clinics))]
@@ -126,6 +136,36 @@ def remove_user(path: Path, name: str) -> bool:
     """Delete the account and end its sessions; whether there was one."""
     with _database(path) as db:
         return db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount > 0
+
+
+def disable_user(path: Path, name: str, *, now: dt.datetime) -> bool:
+    """Let nobody in under that name any more and end its sessions; whether there was such an account."""
+    with _database(path) as db:
+        if not db.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
+            return False
+        db.execute("INSERT OR IGNORE INTO disabled VALUES (?, ?)", (name, now.timestamp()))
+        db.execute("DELETE FROM web_session WHERE name = ?", (name,))
+        return True
+
+
+def reset_password(path: Path, name: str, password: str) -> bool:
+    """A new password for an account that is there, which also enables it and forgets its failures.
+
+    Its sessions end. Raises SettingsError for a short password.
+    """
+    known = {account.name: account for account in list_users(path)}
+    if name not in known:
+        return False
+    add_user(path, name, password, known[name].role, sorted(known[name].clinic_ids))
+    with _database(path) as db:
+        db.execute("DELETE FROM failure WHERE kind = 'account' AND key = ?", (name[:64],))
+    return True
+
+
+def disabled_users(path: Path) -> set[str]:
+    """Names that nobody may log in under."""
+    with _database(path) as db:
+        return {row[0] for row in db.execute("SELECT name FROM disabled")}
 
 
 def list_users(path: Path) -> list[Account]:
@@ -143,7 +183,10 @@ def verify(path: Path, name: str, password: str, *, address: str, now: dt.dateti
     keys = (("account", name[:64]), ("address", address[:64]))
     with _database(path) as db:
         waiting = not _take_attempt(db, keys, now)
-        row = db.execute("SELECT password_hash FROM account WHERE name = ?", (name,)).fetchone()
+        row = db.execute(
+            "SELECT password_hash FROM account WHERE name = ? AND name NOT IN (SELECT name FROM disabled)",
+            (name,),
+        ).fetchone()
     right = _matches(row[0] if row else _NOBODY, password) and row is not None
     if waiting or not right:
         return None

@@ -3,8 +3,9 @@
 The scope is bound into every query that could tell one clinic from another; no page adds or widens it.
 """
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from warehouse import store
 FEWEST_OTHERS = 2
 """Other clinics in a network total, below which a reader of some clinics does not see it [assumption]."""
 
+FEWEST = 5
+"""People or sessions, below which a cell is suppressed [assumption: a customary threshold, the reports'
+own]."""
+
 MEMORY_LIMIT = "128MB"
 
 Row = dict[str, Any]
@@ -22,9 +27,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scope:
-    """What a reader may see: all clinics where `clinic_ids` is null, else only those."""
+    """What a reader may see: all clinics where `clinic_ids` is null, else only those; with `people` also rows
+    about single patients, under their pseudonyms."""
 
     clinic_ids: frozenset[str] | None
+    people: bool = False
 
     @property
     def every_clinic(self) -> bool:
@@ -42,37 +49,45 @@ class Queries:
 
     def __init__(self, session: store.Connection, scope: Scope, kept: dict[Any, list[Row]]) -> None:
         self._session = session
-        self._every_clinic = scope.every_clinic
-        self._clinic_ids = sorted(scope.clinic_ids or ())
+        self._scope = {
+            "every_clinic": scope.every_clinic,
+            "clinic_ids": sorted(scope.clinic_ids or ()),
+            "people": scope.people,
+            "fewest": FEWEST,
+            "fewest_others": FEWEST_OTHERS,
+        }
         self._kept = kept
 
     def clinics(self) -> list[Row]:
         """The reader's clinics: clinic_id, display_name, time_zone; by name."""
-        return self._rows("clinic", every_clinic=self._every_clinic, clinic_ids=self._clinic_ids)
+        return self.read("clinic")
 
     def protocols(self) -> list[Row]:
         """Protocols at their newest version; none for a reader of some clinics only."""
-        return self._rows("protocol", every_clinic=self._every_clinic)
+        return self.read("protocol")
 
-    def results(self) -> list[Row]:
-        """Newest metric results of the year and of each week; columns as in mart.metric_result, and
+    def results(self, metrics: Sequence[str], scope_ids: Sequence[str] = ()) -> list[Row]:
+        """Newest results of those metrics about the network, clinics and protocols: of the year, and where
+        `scope_ids` names what they are about, of each week. Columns as in mart.metric_result, and
         `earlier_value` and `earlier_as_of`, null for weeks and where nothing was computed a week before.
+
+        Cells about fewer than FEWEST people are `suppressed`, others with them where a total would give them
+        away: their numbers are null.
         """
-        return self._rows(
-            "result",
-            every_clinic=self._every_clinic,
-            clinic_ids=self._clinic_ids,
-            fewest_others=FEWEST_OTHERS,
-        )
+        return self.read("result", metrics=list(metrics), scope_ids=list(scope_ids))
 
     def freshness(self) -> Row:
         """How far landing and metrics have come, over the network; times null before the first."""
-        return self._rows("freshness")[0]
+        return self.read("freshness")[0]
 
-    def _rows(self, name: str, **parameters: Any) -> list[Row]:
-        key = (name, repr(sorted(parameters.items())))
+    def read(self, name: str, **parameters: Any) -> list[Row]:
+        """Rows of `warehouse/sql/dashboard/<name>.sql`. The reader's scope is bound here and nowhere else; a
+        statement without it tells of no clinic, and a test lists those."""
+        key = (name, repr(sorted((self._scope | parameters).items())))
         if key not in self._kept:
-            self._kept[key] = store.rows(self._session, store.statement(f"dashboard/{name}"), parameters)
+            sql = store.statement(f"dashboard/{name}")
+            bound = {name: value for name, value in self._scope.items() if re.search(rf"\${name}\b", sql)}
+            self._kept[key] = store.rows(self._session, sql, bound | parameters)
         return self._kept[key]
 
 

@@ -1,5 +1,6 @@
 """What every answer carries, and what a form must carry: headers, cookies and strict form bodies."""
 
+import re
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ REPORT_POLICY = (
     "frame-ancestors 'none'; sandbox"
 )
 _LARGEST_FORM_BYTES = 8192
+_PAGE = re.compile(r"/(?!log|live|healthz|readyz)[a-z]*")
 
 
 def headers(*, https: bool) -> dict[str, str]:
@@ -111,5 +113,5 @@ def local_target(wanted: Any) -> str:
     """Where to go after the login: a page of ours, else the overview."""
     text = wanted if isinstance(wanted, str) else ""
     parts = urllib.parse.urlsplit(text)
-    ours = parts.path in ("/", "/reports") and not parts.scheme and not parts.netloc and text.isprintable()
-    return text if ours and not text.startswith("//") and "\\" not in text else "/"
+    ours = _PAGE.fullmatch(parts.path) is not None and not parts.scheme and not parts.netloc
+    return text if ours and text.isprintable() and not text.startswith("//") and "\\" not in text else "/"

@@ -14,6 +14,7 @@ Row = Mapping[str, Any]
 
 NO_RESULT = "no result"
 NOT_ESTIMABLE = "not estimable"
+SUPPRESSED = "suppressed (n < 5)"
 SETTLING_DAYS = 14
 """Days after a week in which outcomes of its sessions still arrive."""
 
@@ -23,7 +24,8 @@ class Wording:
     """How one metric is named and printed.
 
     `counted` names what the denominator counts; `scale` turns the stored value into the printed one,
-    `decimals` are printed, `suffix` follows; `mean` has a sum as its numerator, which is not printed.
+    `decimals` are printed, `suffix` follows; `mean` has a sum as its numerator, which is not printed;
+    `ratio` is observed over expected.
     """
 
     title: str
@@ -33,6 +35,7 @@ class Wording:
     decimals: int = 1
     suffix: str = ""
     mean: bool = False
+    ratio: bool = False
 
 
 METRICS = {
@@ -74,9 +77,53 @@ METRICS = {
 }
 
 
+def _share(title: str, counted: str, *, mean: bool = False) -> Wording:
+    return Wording(title, counted, "", scale=100, suffix="%", mean=mean)
+
+
+def _ratio(title: str) -> Wording:
+    return Wording(title, "", "", decimals=2, ratio=True)
+
+
+def _grades(title: str) -> Wording:
+    return Wording(title, "patients", "", decimals=2, mean=True)
+
+
+MORE = {
+    "adverse_event_ratio": _ratio("Observed over expected"),
+    "adverse_event_surveillance": _ratio("Sequential surveillance"),
+    "adverse_event_reporting": _ratio("Reporting of adverse events"),
+    "series_completion": _share("Series completed", "series ended"),
+    "series_gap_on_time": _share("Series gaps on time", "gaps decided"),
+    "maintenance_return": _share("Back within 183 days", "maintenance windows followed"),
+    "patient_days_covered": _share("Days covered by maintenance", "patients in maintenance", mean=True),
+    "device_days_in_calibration": _share("Device days in calibration", "devices in service", mean=True),
+    "sessions_while_overdue": _share("Sessions on overdue devices", "sessions on a known device"),
+    "cartridge_reuse": _share("Cartridges used more than once", "cartridges used"),
+    "contraindication_overridden": _share("Contraindications overridden", "sessions"),
+    "follow_up_in_time": _share("Follow-up in time", "sessions decided"),
+    "maintenance_demand": Wording("Maintenance sessions expected", "patients waiting", "", mean=True),
+    "protocol_difference_crude": _grades("Difference to other protocols, unadjusted"),
+    "protocol_difference_adjusted": _grades("Difference to other protocols, adjusted"),
+    "overdue_calibration_harm": Wording("Adverse events on overdue devices", "sessions", "", mean=True),
+}
+"""Metrics that no report and no tile of the overview has; their cards explain them."""
+
+_WORDING = METRICS | MORE
+
+
+def title(metric_id: str) -> str:
+    """How a metric is named; its id where this page is older than the metric."""
+    return _WORDING[metric_id].title if metric_id in _WORDING else metric_id.replace("_", " ")
+
+
+def _wording(metric_id: str) -> Wording:
+    return _WORDING.get(metric_id) or Wording(metric_id, "", "", decimals=2)
+
+
 def number(metric_id: str, value: float) -> str:
     """A value, a limit or a difference of that metric, without a plus sign."""
-    word = METRICS[metric_id]
+    word = _wording(metric_id)
     text = f"{value * word.scale:,.{word.decimals}f}"
     return (text if float(text.replace(",", "")) != 0 else text.removeprefix("-")) + word.suffix
 
@@ -89,6 +136,8 @@ def value_text(row: Row | None) -> str:
     """The value, or in words why there is none; never blank and never 0 for the unknown."""
     if row is None:
         return NO_RESULT
+    if row.get("suppressed"):
+        return SUPPRESSED
     return NOT_ESTIMABLE if row["value"] is None else number(row["metric_id"], row["value"])
 
 
@@ -104,7 +153,9 @@ def ratio_text(row: Row | None) -> str:
     """`12 of 387`, or `n = 45` for a mean; empty where it is unknown."""
     if row is None or row["denominator"] is None:
         return ""
-    if METRICS[row["metric_id"]].mean or row["numerator"] is None:
+    if _wording(row["metric_id"]).ratio:
+        return f"{count(row['numerator'] or 0)} observed, {row['denominator']:,.1f} expected"
+    if _wording(row["metric_id"]).mean or row["numerator"] is None:
         return f"n = {count(row['denominator'])}"
     return f"{count(row['numerator'])} of {count(row['denominator'])}"
 
@@ -113,9 +164,11 @@ def counts_text(row: Row | None) -> str:
     """`12 of 387 sessions with a known outcome`, or the reason why there is no value."""
     if row is None:
         return ""
+    if row.get("suppressed"):
+        return ""
     if row["value"] is None and row["reason"]:
         return str(row["reason"])
-    return f"{ratio_text(row)} {METRICS[row['metric_id']].counted}".strip()
+    return f"{ratio_text(row)} {_wording(row['metric_id']).counted}".strip()
 
 
 def moment(at: dt.datetime) -> str:
@@ -124,3 +177,20 @@ def moment(at: dt.datetime) -> str:
 
 def day(at: dt.datetime) -> str:
     return f"{at.astimezone(dt.UTC):%-d %B %Y}"
+
+
+def date(on: dt.date | None) -> str:
+    return "–" if on is None else f"{on:%Y-%m-%d}"
+
+
+def span(age: dt.timedelta) -> str:
+    """`27 minutes`, `5 hours`, `12 days`."""
+    minutes = int(age.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
+
+
+def plain(identifier: str | None) -> str:
+    """`acne_scars` as `acne scars`."""
+    return "–" if identifier is None else identifier.replace("_", " ")

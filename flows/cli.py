@@ -28,6 +28,7 @@ app.command(metrics)
 app.command(
     "flows.commands.report:app", name="report", help="Weekly reports: make, find, send.", group=_DOORS
 )
+app.command("flows.commands.user:app", name="user", help="Who may read the dashboard.", group=_DOORS)
 app.command("flows.commands.signals:app", name="signals", help="Signals: flags to look into.", group=_DOORS)
 app.command(
     "flows.commands.warehouse:app", name="warehouse", help="Maintain, verify, back up, publish.", group=_DOORS

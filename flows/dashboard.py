@@ -18,6 +18,7 @@ def run(settings: Settings) -> None:
             secret=folder / "secret",
             base_url=settings.dashboard_url or f"http://{settings.dashboard_host}:{port}",
             archive=settings.archive_dir,
+            privacy_key=settings.privacy_key,
         ),
         settings.dashboard_host,
         port,

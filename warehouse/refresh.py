@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from producers.contracts.errors import WarehouseConflict
-from warehouse import checks, kept, metrics, signals, store
+from warehouse import checks, kept, metric_cards, metrics, signals, store
 from warehouse.metrics.case_mix import CaseMixModel
 from warehouse.store import Connection, Location
 
@@ -214,6 +214,7 @@ def _replace(
         day = {"day": _day(as_of)}
         connection.execute(store.statement("metric/forget"), day)
         _insert(connection, "metric_rows", measured.rows, "metric/remember")
+        metric_cards.remember(connection)
         connection.execute(store.statement("metric/forget_case_mix"), day)
         _insert(connection, "model_rows", model, "metric/remember_case_mix")
         # A day recomputed later repeats no look and moves no signal: what was decided stays decided.

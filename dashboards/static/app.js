@@ -2,7 +2,7 @@
 // Expressions run in Vega's interpreter (`ast`), so that the page's policy can forbid eval.
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 
-class TrendChart extends HTMLElement {
+class VegaChart extends HTMLElement {
   static observedAttributes = ["chart"];
 
   connectedCallback() {
@@ -23,12 +23,12 @@ class TrendChart extends HTMLElement {
   draw = async () => {
     if (!this.isConnected) return;
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const { spec, themes } = JSON.parse(this.getAttribute("chart"));
+    const { spec, themes, description } = JSON.parse(this.getAttribute("chart"));
     const place = document.createElement("div");
     place.className = "plot";
     place.style.visibility = "hidden";
     this.append(place);
-    const drawn = await vegaEmbed(place, spec, {
+    const drawn = await vegaEmbed(place, { ...spec, description }, {
       mode: "vega-lite",
       renderer: "svg",
       ast: true,
@@ -49,4 +49,4 @@ class TrendChart extends HTMLElement {
   };
 }
 
-customElements.define("trend-chart", TrendChart);
+customElements.define("vega-chart", VegaChart);

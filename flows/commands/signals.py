@@ -138,6 +138,20 @@ def assign(
 
 
 @app.command
+def comment(
+    signal: SignalId,
+    /,
+    *,
+    note: Annotated[str, Parameter(help="What to say; no patient's data")],
+    by: By,
+    json_: AsJson = False,
+    home: Home = None,
+) -> None:
+    """Say something about it; nothing else changes."""
+    _act(signal, "commented", by, json_, home, note=note)
+
+
+@app.command
 def snooze(
     signal: SignalId,
     /,

@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 from dashboards import accounts
 from dashboards.app import DashboardSettings, create_app
 from dashboards.serve import build_server
-from warehouse import store
+from tests.dashboards import world
+from warehouse import metric_cards, store
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 AS_OF = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
@@ -77,7 +78,7 @@ def share(metric_id: str, scope: str, scope_id: str, part: float, whole: float) 
 
 def insert(connection: store.Connection, location: store.Location, relation: str, rows: list[Any]) -> None:
     """Insert dictionaries with the same keys, in one transaction."""
-    names = list(rows[0])
+    names = [f'"{name}"' for name in rows[0]]
     marks = ", ".join("?" for _ in names)
     with store.transaction(connection, location):
         connection.executemany(
@@ -175,6 +176,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     )  # fmt: skip
     lake.insert("mart.metric_result", *_year(), *_weeks())
     lake.insert("landing.batch", BATCH)
+    for relation, rows in world.rows(AS_OF):
+        lake.insert(relation, *rows)
+    with store.transaction(connection, location):
+        metric_cards.remember(connection)
     yield lake
     connection.close()
 
@@ -203,6 +208,7 @@ def settings(lake: Lake, tmp_path: Path) -> DashboardSettings:
     accounts_path = tmp_path / "accounts.sqlite"
     accounts.add_user(accounts_path, "manager", PASSWORD, "network_manager", ())
     accounts.add_user(accounts_path, "analyst", PASSWORD, "analyst", ())
+    accounts.add_user(accounts_path, "admin", PASSWORD, "admin", ())
     accounts.add_user(accounts_path, "north", PASSWORD, "clinic_manager", ("clinic-north",))
     accounts.add_user(accounts_path, "harbour", PASSWORD, "clinic_manager", ("clinic-harbour",))
     archive = tmp_path / "reports"

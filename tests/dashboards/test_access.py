@@ -1,6 +1,7 @@
 """Who gets what: login, forms, headers, and clinics that stay apart."""
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient
 
 from dashboards import accounts
 from dashboards.app import DashboardSettings, create_app
+from dashboards.pages import PAGES
 from tests.dashboards.conftest import CLINICS, INCIDENCE, PASSWORD, Clock, login
 
 pytestmark = pytest.mark.integration
@@ -25,11 +27,9 @@ FOREIGN = {
 ADDRESSES = [
     "/",
     "/?clinic=network",
-    "/?sort=adverse_event_incidence&order=desc",
+    "/?sort=clinics.adverse_event_incidence&order=desc",
     "/?live=off",
     *(f"/?clinic={clinic_id}" for clinic_id in CLINICS),
-    "/chart.svg",
-    *(f"/chart.svg?theme=dark&clinic={clinic_id}" for clinic_id in CLINICS),
     "/reports",
     "/reports/2026-W09/network/2026-W09-network-s1-r1.html",
     *(f"/reports/2026-W09/clinic-{c}/2026-W09-clinic-{c}-s1-r1.html" for c in CLINICS),
@@ -55,7 +55,7 @@ def test_no_answer_tells_of_another_clinic(as_user: AsUser, name: str, own: str,
             assert not [each for each in tells if each in received and each not in address]
 
 
-@pytest.mark.parametrize("address", ["/?clinic={}", "/chart.svg?clinic={}"])
+@pytest.mark.parametrize("address", ["/?clinic={}", "/export/overview/clinics.csv?clinic={}"])
 def test_foreign_and_missing_are_the_same(as_user: AsUser, address: str):
     """Another clinic's address answers exactly as one that never existed."""
     client = as_user("north")
@@ -121,6 +121,9 @@ def test_archive_serves_nothing_else(as_user: AsUser, path: str):
 OPEN = {"/login", "/logout", "/healthz", "/readyz", "/assets/{version}/{name}"}
 
 
+POSTED = {"/signal/{signal}/{action}", "/health/replay"}
+
+
 def _routes(app: Any) -> Iterator[Route]:
     return (route for route in app.routes if isinstance(route, Route))
 
@@ -128,9 +131,10 @@ def _routes(app: Any) -> Iterator[Route]:
 def test_every_other_route_asks_for_the_login(client: TestClient):
     """Each route that is not on the short list of open ones leads to the login; a new one is found here."""
     asked = [route.path for route in _routes(client.app) if route.path not in OPEN]
-    assert len(asked) == 5
+    assert len(asked) == len(PAGES) + len(POSTED) + 4
     for path in asked:
-        answer = client.get(path.replace("{week}", "w").replace("{edition}", "e").replace("{name}", "n"))
+        method = "POST" if path in POSTED else "GET"
+        answer = client.request(method, re.sub(r"{\w+}", "x", path))
         assert answer.status_code == 303, path
         assert answer.headers["location"].startswith("/login")
 
@@ -328,7 +332,9 @@ def test_malformed_form(client: TestClient, content: str, kind: str, status: int
     [
         ("clinic=clinic-north&clinic=clinic-mill", 400),
         ("sort=__class__", 400),
-        ("sort=name&sort=name", 400),
+        ("sort=a.b&sort=a.b", 400),
+        ("weeks=27", 400),
+        ("skin=0", 400),
         ("order=up", 400),
         ("live=maybe", 400),
         ("clinic[]=clinic-mill", 200),
@@ -394,7 +400,7 @@ def test_without_scripts(as_user: AsUser):
     """Without scripts the page still has its chart, as a picture in light and in dark."""
     client = as_user("manager")
     assert "<noscript>" in client.get("/").text
-    light, dark = (client.get(f"/chart.svg?theme={theme}") for theme in ("light", "dark"))
+    light, dark = (client.get(f"/export/overview/trend.svg?theme={theme}") for theme in ("light", "dark"))
     assert light.headers["content-type"] == "image/svg+xml"
     assert light.text.startswith("<svg")
     assert light.text != dark.text

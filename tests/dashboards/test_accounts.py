@@ -2,11 +2,14 @@
 
 import datetime as dt
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dashboards import accounts
+from dashboards.audit import Audit
 from producers.contracts.errors import SettingsError
 from tests.dashboards.conftest import NOW, PASSWORD
 
@@ -101,3 +104,49 @@ def test_demo_users_survive_a_restart(path: Path):
     clinic = next(each for each in accounts.list_users(path) if each.name == "clinic")
     assert clinic.scope.clinic_ids == frozenset({"c-01"})
     assert {_mode(file) for file in path.parent.iterdir()} == {0o600}
+
+
+# ── from the command line ───────────────────────────────────────────────────────────────────────────────
+
+
+def _run(home: Path, *command: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "user", *command, "--home", str(home)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_accounts_from_the_command_line(tmp_path: Path):
+    """Added, listed, reset and disabled; a made password is printed once and works; every change is noted."""
+    path = tmp_path / "dashboard" / "accounts.sqlite"
+    code, said = _run(tmp_path, "add", "ann", "--role", "clinic_manager", "--clinic", "north")
+    password = said.strip().rsplit(" ", 1)[1]
+    assert code == 0
+    assert accounts.verify(path, "ann", password, address="a", now=NOW) is not None
+    assert "clinic_manager   north" in _run(tmp_path, "list")[1]
+    assert _run(tmp_path, "disable", "ann")[0] == 0
+    assert accounts.verify(path, "ann", password, address="a", now=NOW) is None
+    assert "disabled" in _run(tmp_path, "list")[1]
+    changed = _run(tmp_path, "reset", "ann")[1].strip().rsplit(" ", 1)[1]
+    assert accounts.verify(path, "ann", changed, address="a", now=NOW) is not None
+    code, said = _run(tmp_path, "reset", "nobody")
+    assert (code, said.count("\n")) == (2, 1)
+    assert "there is no account nobody" in said
+    noted = [entry["what"] for entry in Audit(path.with_name("audit.sqlite")).newest(9)]
+    assert noted == ["reset ann", "disable ann", "add ann as clinic_manager of north"]
+
+
+def test_disabling_ends_open_sessions(tmp_path: Path):
+    """Whoever is logged in under a disabled name is out at the next request."""
+    path = tmp_path / "accounts.sqlite"
+    accounts.add_user(path, "ann", "a long enough password", "analyst", ())
+    sessions = accounts.Sessions(path, b"k" * 32, lambda: NOW)
+    account = accounts.list_users(path)[0]
+    token = sessions.start(account)
+    assert sessions.find(token, touch=False) == account
+    assert accounts.disable_user(path, "ann", now=NOW)
+    assert sessions.find(token, touch=False) is None
+    assert not accounts.disable_user(path, "nobody", now=NOW)

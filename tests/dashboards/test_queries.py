@@ -9,12 +9,14 @@ from starlette.testclient import TestClient
 
 from dashboards.app import DashboardSettings, create_app
 from dashboards.queries import EVERY_CLINIC, Reader, Scope
+from dashboards.views.overview import TILE_METRICS
 from producers.contracts.errors import SettingsError
 from tests.dashboards.conftest import CLINICS, Clock, Lake, login
 from warehouse import store
 
 pytestmark = pytest.mark.integration
 
+WEEKS = ["network", *CLINICS]
 SCOPES = [frozenset(some) for size in (0, 1, 2, 3) for some in combinations(CLINICS, size)]
 
 
@@ -29,9 +31,13 @@ def reader(lake: Lake) -> Iterator[Reader]:
 def test_scope_is_a_filter(reader: Reader, clinic_ids: frozenset[str]):
     """For every set of clinics: exactly their rows, no protocol, and the network only beside two others."""
     with reader.queries(EVERY_CLINIC) as queries:
-        everything, all_clinics = queries.results(), queries.clinics()
+        everything, all_clinics = queries.results(TILE_METRICS, WEEKS), queries.clinics()
     with reader.queries(Scope(clinic_ids)) as queries:
-        seen, clinics, protocols = queries.results(), queries.clinics(), queries.protocols()
+        seen, clinics, protocols = (
+            queries.results(TILE_METRICS, WEEKS),
+            queries.clinics(),
+            queries.protocols(),
+        )
     assert [row for row in seen if row["scope"] == "clinic"] == [
         row for row in everything if row["scope"] == "clinic" and row["scope_id"] in clinic_ids
     ]
@@ -49,10 +55,16 @@ def test_network_week_of_one_other_clinic_is_hidden(reader: Reader):
     """A week in which only one other clinic had sessions is left out of the network's weeks."""
     own = Scope(frozenset({"clinic-mill"}))
     with reader.queries(own) as queries:
-        weeks = [row for row in queries.results() if row["scope"] == "network" and row["period"] == "week"]
+        weeks = [
+            row
+            for row in queries.results(TILE_METRICS, WEEKS)
+            if row["scope"] == "network" and row["period"] == "week"
+        ]
     with reader.queries(EVERY_CLINIC) as queries:
         all_weeks = [
-            row for row in queries.results() if row["scope"] == "network" and row["period"] == "week"
+            row
+            for row in queries.results(TILE_METRICS, WEEKS)
+            if row["scope"] == "network" and row["period"] == "week"
         ]
     assert len(weeks) == len(all_weeks) - 1
 
@@ -60,7 +72,11 @@ def test_network_week_of_one_other_clinic_is_hidden(reader: Reader):
 def test_change_is_from_a_week_before(reader: Reader):
     """A year's result carries what was known about a week before; where nothing was, nothing."""
     with reader.queries(EVERY_CLINIC) as queries:
-        year = {(row["metric_id"], row["scope"]): row for row in queries.results() if row["period"] == "year"}
+        year = {
+            (row["metric_id"], row["scope"]): row
+            for row in queries.results(TILE_METRICS, WEEKS)
+            if row["period"] == "year"
+        }
     assert year["adverse_event_incidence", "network"]["earlier_value"] == 2.5
     assert year["follow_up_coverage", "network"]["earlier_value"] is None
 

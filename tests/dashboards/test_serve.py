@@ -113,10 +113,10 @@ def test_stays_small(started: Callable[[], Process], lake: Lake):
         for name in ("vega.js", "htmx.js"):
             path = page.text.split(f'/{name}"')[0].rsplit('"', 1)[1] + f"/{name}"
             assert client.get(path, timeout=60).status_code == 200
-        assert client.get("/chart.svg", timeout=60).status_code == 200
+        assert client.get("/export/overview/trend.svg", timeout=60).status_code == 200
         for number in range(50):
             lake.insert("landing.batch", {"batch_id": f"small-{number}", "consumed": 0})
-            assert client.get("/?sort=adverse_event_incidence").status_code == 200
+            assert client.get("/?sort=clinics.adverse_event_incidence").status_code == 200
     used = psutil.Process(server.process.pid).memory_info().rss / 2**20
     assert used < 250, f"{used:.0f} MB"
 

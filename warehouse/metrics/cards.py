@@ -248,8 +248,8 @@ def markdown(card: MetricCard) -> str:
         "Better": card.better,
         "Adjusted for": ", ".join(card.strata),
         "Model": card.model,
-        "Flags": _flags_in_words(card),
-        "Signals": _signals_in_words(card) if card.owner else None,
+        "Flags": flags_in_words(card),
+        "Signals": signals_in_words(card) if card.owner else None,
         "Baseline": card.baseline,
         "Owner": card.owner,
         "Source": card.source,
@@ -261,7 +261,8 @@ def markdown(card: MetricCard) -> str:
     )
 
 
-def _flags_in_words(card: MetricCard) -> str | None:
+def flags_in_words(card: MetricCard) -> str | None:
+    """What raises a flag; null where nothing does."""
     t = card.thresholds
     if t is None:
         return None
@@ -277,5 +278,6 @@ def _flags_in_words(card: MetricCard) -> str | None:
     return "; ".join(parts)
 
 
-def _signals_in_words(card: MetricCard) -> str:
+def signals_in_words(card: MetricCard) -> str:
+    """When flags become a signal."""
     return f"opened after {card.flags_to_open} days flagged in a row, cleared after {card.flags_to_clear}"

@@ -38,7 +38,7 @@ EVENT: dict[str, pl.DataType] = {
 """One thing that happened to a signal: the grain of mart.signal_event."""
 
 BY_RULE = "rule"
-ACTIONS = ("acknowledged", "assigned", "snoozed", "closed")
+ACTIONS = ("acknowledged", "assigned", "commented", "snoozed", "closed")
 """What a person can do to a signal."""
 
 _ABOUT = ("signal_id", "metric_id", "metric_version", "scope", "scope_id", "flag")
@@ -137,8 +137,9 @@ def act(
 ) -> pl.DataFrame:
     """One event of a person, EVENT.
 
-    Acknowledging makes the person the owner where there is none; assigning names one; a snooze has an end and
-    a reason; closing has a conclusion. A closed signal is closed. Raises CheckFailed naming the rule.
+    Acknowledging makes the person the owner where there is none; assigning names one; a comment says
+    something; a snooze has an end and a reason; closing has a conclusion. A closed signal is closed. Raises
+    CheckFailed naming the rule.
     """
     name = f"signal {signal['signal_id']}"
     if kind not in ACTIONS:
@@ -151,8 +152,9 @@ def act(
         raise CheckFailed(f"{name}: needs an owner to be assigned to")
     if kind == "snoozed" and (until is None or until <= at):
         raise CheckFailed(f"{name}: needs an end of the snooze in the future")
-    if kind in ("snoozed", "closed") and not (note or "").strip():
-        raise CheckFailed(f"{name}: needs {'a reason' if kind == 'snoozed' else 'a conclusion'}")
+    said = {"commented": "a comment", "snoozed": "a reason", "closed": "a conclusion"}
+    if kind in said and not (note or "").strip():
+        raise CheckFailed(f"{name}: needs {said[kind]}")
     if kind == "acknowledged" and signal["owner"] is None:
         owner = owner or by
     about = {key: signal[key] for key in _ABOUT}

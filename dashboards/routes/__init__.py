@@ -1,0 +1,1 @@
+"""The routes, one module for what belongs together; each has `add(app, site)`."""

@@ -1,0 +1,108 @@
+"""What readers may do: forms, each with its token, carried out by `dashboards.acting` in a process of its
+own."""
+
+import datetime as dt
+import re
+import subprocess
+import uuid
+from typing import Any
+
+import structlog
+from fastapi import Depends, FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards import acting
+from dashboards.accounts import Account
+from dashboards.site import Site
+
+SIGNAL_FIELDS = {
+    "acknowledged": (),
+    "assigned": ("owner",),
+    "commented": ("note",),
+    "snoozed": ("until", "note"),
+    "closed": ("note",),
+}
+"""What a person can do to a signal, and the fields its form has."""
+_LONGEST = {"owner": 64, "note": 500, "until": 10}
+_log = structlog.get_logger("dashboards")
+
+
+def add(app: FastAPI, site: Site) -> None:
+    async def on_signal(request: Request, signal: str, action: str) -> Response:
+        return await _on_signal(site, request, signal, action)
+
+    async def on_replay(request: Request) -> Response:
+        return await _on_replay(site, request)
+
+    for path, endpoint in (("/signal/{signal}/{action}", on_signal), ("/health/replay", on_replay)):
+        app.add_api_route(
+            path, endpoint, methods=["POST"], response_model=None, dependencies=[Depends(site.reader_of)]
+        )
+
+
+async def _on_replay(site: Site, request: Request) -> Response:
+    fields = await site.form(request)
+    if not request.state.account.rights.replay:
+        raise HTTPException(403)
+    rule = fields.get("rule", "")
+    if set(fields) != {"rule"} or not re.fullmatch(r"[a-z0-9.-]{1,80}", rule):
+        raise HTTPException(400)
+    key = site.settings.privacy_key
+    order = {"kind": "replay", "rule": rule, "batch_id": f"replay-{uuid.uuid4().hex[:12]}"}
+    await run_in_threadpool(carry_out, site, request, order | {"privacy_key": str(key) if key else None})
+    return RedirectResponse("/health", 303)
+
+
+async def _on_signal(site: Site, request: Request, signal: str, action: str) -> Response:
+    account: Account = request.state.account
+    fields = await site.form(request)
+    if not account.rights.signals or action not in SIGNAL_FIELDS:
+        raise HTTPException(403 if action in SIGNAL_FIELDS else 404)
+    if not await run_in_threadpool(_is_theirs, site, account, signal):
+        raise HTTPException(404)
+    if set(fields) != set(SIGNAL_FIELDS[action]):
+        raise HTTPException(400)
+    order = {"kind": "signal", "signal": signal, "action": action} | _checked(fields)
+    await run_in_threadpool(carry_out, site, request, order)
+    return RedirectResponse(f"/signal?signal={signal}", 303)
+
+
+def _is_theirs(site: Site, account: Account, signal: str) -> bool:
+    with site.reader.queries(account.scope) as queries:
+        return any(row["signal_id"] == signal for row in queries.read("signal"))
+
+
+def _checked(fields: dict[str, str]) -> dict[str, str]:
+    """The fields without outer spaces. Raises HTTPException 422 naming the rule that one breaks."""
+    trimmed = {name: re.sub(r"\s+", " ", value).strip() for name, value in fields.items()}
+    for name, value in trimmed.items():
+        if len(value) > _LONGEST[name] or not value.isprintable():
+            raise HTTPException(422, f"{name}: at most {_LONGEST[name]} printable characters")
+    if "until" in trimmed:
+        try:
+            dt.date.fromisoformat(trimmed["until"])
+        except ValueError:
+            raise HTTPException(422, "until: a date like 2026-11-30") from None
+    return trimmed
+
+
+def carry_out(site: Site, request: Request, order: dict[str, Any]) -> None:
+    """Do it and note it. Raises HTTPException: 422 with the rule it breaks, 500 where it did not end well."""
+    location = site.settings.location
+    who = {"by": request.state.account.name, "at": site.clock().isoformat()}
+    place = {"catalog": location.catalog, "data_path": location.data_path}
+    try:
+        acting.act(order | who | place)
+    except acting.Refused as error:
+        raise HTTPException(422, str(error)) from None
+    except subprocess.SubprocessError as error:
+        _log.error("an order failed", order=order["kind"], reason=type(error).__name__)
+        raise HTTPException(500) from None
+    site.note(
+        request,
+        "act",
+        " ".join(str(order[name]) for name in ("kind", "action", "signal", "rule") if name in order),
+    )

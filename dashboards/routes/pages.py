@@ -1,0 +1,130 @@
+"""Pages, their tables as files and their charts as pictures: one route a page, one route for all files."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards import charts, exports, live
+from dashboards.accounts import Account
+from dashboards.page import Page, Panel
+from dashboards.pages import BY_NAME, PAGES, Definition, navigation
+from dashboards.routes import filters
+from dashboards.site import Site
+from dashboards.state import State, UnknownState
+from dashboards.views.context import Context, NotThere
+
+
+def add(app: FastAPI, site: Site) -> None:
+    for definition in PAGES:
+        app.add_api_route(
+            definition.path,
+            _shown(site, definition),
+            methods=["GET"],
+            response_model=None,
+            dependencies=[Depends(site.reader_of)],
+        )
+    app.add_api_route(
+        "/export/{name}/{file}",
+        _exported(site),
+        methods=["GET"],
+        response_model=None,
+        dependencies=[Depends(site.reader_of)],
+    )
+
+
+def _shown(site: Site, definition: Definition) -> Callable[..., Response]:
+    def show(request: Request) -> Response:
+        return render(site, request, definition)
+
+    return show
+
+
+def render(
+    site: Site, request: Request, definition: Definition, message: str = "", status: int = 200
+) -> Response:
+    """The page in the state its address names. `message` says why a form was refused."""
+    state = parse(request, definition)
+    with site.reader.queries(request.state.account.scope) as queries:
+        context = Context(request.state.account, state, queries, site.clock(), site.audit)
+        page = _built(definition, context)
+        bar = filters.bar(context, definition)
+        newest = context.freshness
+    site.note(request, "view")
+    return site.page(
+        "page.html",
+        status,
+        page=dataclasses.replace(page, message=message or page.message),
+        panels=[_shown_panel(panel, state) for panel in page.panels],
+        definition=definition,
+        state=state,
+        bar=bar,
+        account=request.state.account,
+        navigation=navigation(request.state.account),
+        csrf=site.form_token(request),
+        metrics=live.revision(newest),
+        freshness=site.freshness(newest, site.clock()),
+        acting=(acting := any(form.method == "post" for form in page.forms)),
+        live=state.live == "on" and not acting,
+    )
+
+
+def parse(request: Request, definition: Definition) -> State:
+    """The state in the address. Raises HTTPException: 403 for a page not of this role, 400 for no state of
+    ours."""
+    account: Account = request.state.account
+    if not definition.allowed(account):
+        raise HTTPException(403)
+    try:
+        return State.parse(definition.path, request.query_params.multi_items())
+    except UnknownState:
+        raise HTTPException(400) from None
+
+
+def _built(definition: Definition, context: Context) -> Page:
+    try:
+        assert context.chosen is not None  # a clinic that is not the reader's is refused on every page
+        return definition.build(context)
+    except NotThere:
+        raise HTTPException(404) from None
+
+
+def _shown_panel(panel: Panel, state: State) -> dict[str, Any]:
+    """A panel with its table sorted as the address says, and the chart with both colour schemes."""
+    column, order = state.sorting(panel.table.id) or (panel.table.sort, panel.table.order)
+    table = panel.table.sorted_by(column, order) if column else panel.table
+    chart = ""
+    if panel.chart is not None:
+        themes = {name: charts.theme(name) for name in ("light", "dark")}
+        chart = json.dumps(
+            {"spec": panel.chart.spec, "themes": themes, "description": panel.chart.description}
+        )
+    return {"panel": panel, "table": table, "chart": chart}
+
+
+def _exported(site: Site) -> Callable[..., Response]:
+    def export(request: Request, name: str, file: str) -> Response:
+        definition = BY_NAME.get(name)
+        panel_id, _, kind = file.partition(".")
+        if definition is None or kind not in exports.KINDS:
+            raise HTTPException(404)
+        state = parse(request, definition)
+        with site.reader.queries(request.state.account.scope) as queries:
+            context = Context(request.state.account, state, queries, site.clock(), site.audit)
+            page = _built(definition, context)
+            panel = page.panel(panel_id)
+            if panel is None:
+                raise HTTPException(404)
+            label = exports.Label.of(context, page, panel)
+        theme = request.query_params.get("theme", "light")
+        if theme not in ("light", "dark") or (kind in exports.PICTURES and panel.chart is None):
+            raise HTTPException(400)
+        site.note(request, "export")
+        return exports.response(panel, kind, label, theme)
+
+    return export

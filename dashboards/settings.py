@@ -1,0 +1,31 @@
+"""All the dashboard is told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.store import Location
+
+
+@dataclass(frozen=True)
+class DashboardSettings:
+    """Where the warehouse, accounts, secret and report archive are.
+
+    `base_url` is how readers reach it; with https, cookies are for https only. `privacy_key` is the tombstone
+    key, which a replay of refused events needs once anybody was erased.
+    """
+
+    location: Location
+    accounts: Path
+    secret: Path
+    base_url: str
+    archive: Path
+    privacy_key: Path | None = None
+
+    @property
+    def https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def audit(self) -> Path:
+        """The audit trail, beside the accounts."""
+        return self.accounts.with_name("audit.sqlite")

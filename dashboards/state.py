@@ -1,0 +1,124 @@
+"""The state of a page: all of it stands in the address, so that a link, a bookmark and the back button
+agree."""
+
+import re
+import urllib.parse
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+PERIODS = {"13": "13 weeks", "26": "26 weeks", "52": "52 weeks"}
+"""Lengths of what trends and lists reach back, up to the newest computed day."""
+SKIN_TYPES = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"}
+"""Fitzpatrick skin types."""
+
+FILTERS = ("weeks", "clinic", "protocol", "device", "skin")
+"""What the filter bar sets; kept from page to page."""
+SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation", "rule", "q")
+"""What single pages are about; not kept."""
+
+_LONGEST = 100
+
+
+class UnknownState(ValueError):
+    """An address that names no state of a page."""
+
+
+@dataclass(frozen=True)
+class State:
+    """One page's state. `clinic` is a clinic_id, `network`, or null for the reader's default; `device` and
+    `operator` are `<clinic_id>/<id>`. `by` is what the safety page groups by.
+    `sort` is `<table>.<column>`. `live` is whether the page follows the
+    warehouse. A null is not chosen."""
+
+    path: str = "/"
+    weeks: str = "26"
+    clinic: str | None = None
+    protocol: str | None = None
+    device: str | None = None
+    skin: str | None = None
+    by: str = "operator"
+    signal: str | None = None
+    session: str | None = None
+    operator: str | None = None
+    lot: str | None = None
+    cartridge: str | None = None
+    relation: str | None = None
+    rule: str | None = None
+    q: str | None = None
+    sort: str | None = None
+    order: str = "asc"
+    live: str = "on"
+
+    @classmethod
+    def parse(cls, path: str, pairs: Iterable[tuple[str, str]]) -> "State":
+        """The state of those query parameters; unknown ones are ignored.
+
+        Raises UnknownState for a parameter given twice or with a value it cannot have.
+        """
+        given: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in _NAMES:
+                continue
+            if name in given:
+                raise UnknownState(f"{name} is given twice")
+            if name in _ALLOWED and value and value not in _ALLOWED[name]:
+                raise UnknownState(f"{name} is none of {', '.join(_ALLOWED[name])}")
+            if len(value) > _LONGEST or (name == "sort" and value and not _SORT.fullmatch(value)):
+                raise UnknownState(f"{name} is not a value it can have")
+            given[name] = value
+        return cls(path, **{name: value for name, value in given.items() if value})
+
+    def url(self, path: str | None = None, **changes: str | None) -> str:
+        """The address of this state with those changes; defaults are left out."""
+        state = replace(self, **changes)  # type: ignore[arg-type]
+        return (path or self.path) + state.query()
+
+    def query(self) -> str:
+        """`?…`, or nothing for the default state."""
+        given = {name: value for name in _NAMES if (value := getattr(self, name)) != getattr(_DEFAULT, name)}
+        return "?" + urllib.parse.urlencode(given) if given else ""
+
+    def to(self, path: str, **changes: str | None) -> str:
+        """The address of another page: the filters go along, what this page was about does not."""
+        kept = State(path, **{name: getattr(self, name) for name in (*FILTERS, "live")})
+        return kept.url(**changes)
+
+    def sorted_by(self, table: str, column: str, now: tuple[str, str]) -> str:
+        """Where a column's head leads: the table sorted by it, or turned round; `now` is how it is sorted."""
+        turned = now == (column, "asc")
+        return self.url(sort=f"{table}.{column}", order="desc" if turned else "asc")
+
+    def sorting(self, table: str) -> tuple[str, str] | None:
+        """(column, order) chosen for that table; null where none was."""
+        name, _, column = (self.sort or "").partition(".")
+        return (column, self.order) if name == table and column else None
+
+    def hidden(self, shown: Iterable[str]) -> list[tuple[str, str]]:
+        """What a filter form must carry beside the fields it shows."""
+        shown = set(shown)
+        return [
+            (name, value)
+            for name in _NAMES
+            if name not in shown and (value := getattr(self, name)) != getattr(_DEFAULT, name)
+        ]
+
+
+_DEFAULT = State()
+_NAMES = tuple(each.name for each in fields(State) if each.name != "path")
+_SORT = re.compile(r"[a-z_]{1,40}\.[a-z0-9_]{1,40}")
+GROUPINGS = {
+    "operator": "Operators",
+    "device": "Devices",
+    "protocol": "Protocols",
+    "firmware": "Firmware",
+    "cartridge_lot": "Cartridge lots",
+    "skin_type": "Skin types",
+}
+"""What the safety page groups sessions by."""
+_ALLOWED = {
+    "by": tuple(GROUPINGS),
+    "weeks": tuple(PERIODS),
+    "skin": tuple(SKIN_TYPES),
+    "order": ("asc", "desc"),
+    "live": ("on", "off"),
+}

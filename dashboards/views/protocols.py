@@ -1,0 +1,194 @@
+"""Protocols: do they help, as the patients came and with patients made alike, and what do they cost in
+harm?"""
+
+from typing import Any
+
+from dashboards import charts, words
+from dashboards.page import FIGURE, Cell, Chart, Column, Key, Line, Page, Panel, Table, text
+from dashboards.queries import Row
+from dashboards.views.context import Context
+from dashboards.views.figures import Results, describe_groups, figure, freshness_of, index
+from dashboards.views.overview import INCIDENCE
+
+IMPROVEMENT = "protocol_improvement"
+CRUDE, ADJUSTED = "protocol_difference_crude", "protocol_difference_adjusted"
+RATIO = "adverse_event_ratio"
+
+
+def build(context: Context) -> Page:
+    """For readers of all clinics only: a protocol may be run by one clinic alone."""
+    rows = context.queries.results((INCIDENCE, IMPROVEMENT, CRUDE, ADJUSTED))
+    results = index(rows)
+    ratios = context.queries.read("group", metrics=[RATIO], scopes=["protocol"], clinic=None)
+    protocols = [
+        row for row in context.queries.protocols() if context.state.protocol in (None, row["protocol_id"])
+    ]
+    return Page(
+        "Protocols",
+        f"The 365 days up to {words.day(context.as_of)}. Patients are not randomised: what was "
+        "not recorded is not adjusted for.",
+        panels=(
+            _benefit(context, protocols, results, rows),
+            _effects(context, protocols, results, rows),
+            _harm(context, protocols, results, ratios),
+        ),
+    )
+
+
+def _name(context: Context, row: Row) -> Cell:
+    about = f"version {row['version']}, {words.plain(row['indication'])}"
+    return Cell(row["protocol_id"], about, href=context.state.to("/protocols", protocol=row["protocol_id"]))
+
+
+def _benefit(context: Context, protocols: list[Row], results: Results, rows: list[Row]) -> Panel:
+    """Benefit against harm, one cross a protocol."""
+    data, lines = [], []
+    for row in protocols:
+        name = row["protocol_id"]
+        gain, harm = (results.get((metric, "protocol", name)) for metric in (IMPROVEMENT, INCIDENCE))
+        lines.append(Line(name, (_name(context, row), figure(gain), figure(harm))))
+        if gain and harm and gain["value"] is not None and harm["value"] is not None:
+            data.append(
+                {
+                    "name": name,
+                    "value": gain["value"],
+                    "lower": gain["lower"],
+                    "upper": gain["upper"],
+                    "harm": harm["value"],
+                    "harm_lower": harm["lower"],
+                    "harm_upper": harm["upper"],
+                    "text": f"{words.value_text(gain)} ({words.interval_text(gain, bare=True)})",
+                    "interval": f"{words.value_text(harm)} ({words.interval_text(harm, bare=True)})",
+                    "counts": f"{words.ratio_text(gain)}; {words.ratio_text(harm)}",
+                }
+            )
+    columns = (
+        Column("name", "Protocol"),
+        Column("gain", "Improvement in GAIS grades", numeric=True, parts=FIGURE),
+        Column("harm", "Adverse events per 100 sessions", numeric=True, parts=FIGURE),
+    )
+    table = Table(
+        "benefit",
+        "Benefit and harm by protocol",
+        columns,
+        tuple(lines),
+        "No protocol is published yet.",
+        sort="name",
+        wide=34,
+    )
+    said = "; ".join(
+        f"{each['name']}: improvement {each['text']}, adverse events {each['interval']}" for each in data
+    )
+    chart = Chart(
+        charts.benefit_and_harm(data),
+        f"Improvement against adverse events, one cross a protocol. {said}.",
+        (Key("point", "A protocol, with both 95% intervals"),),
+        340,
+    )
+    note = (
+        "Up is more improvement, left is fewer adverse events. As the patients came: not compared "
+        "like with like."
+    )
+    return Panel(
+        "benefit",
+        "Benefit against harm",
+        table,
+        note,
+        chart if data else None,
+        **freshness_of(rows, context.now),
+    )
+
+
+def _effects(context: Context, protocols: list[Row], results: Results, rows: list[Row]) -> Panel:
+    """Each protocol's difference to the others for the same concerns, crude beside adjusted."""
+    data: list[dict[str, Any]] = []
+    lines = []
+    for row in protocols:
+        crude, adjusted = (
+            results.get((metric, "protocol", row["protocol_id"])) for metric in (CRUDE, ADJUSTED)
+        )
+        lines.append(Line(row["protocol_id"], (_name(context, row), figure(crude), figure(adjusted))))
+        for result, said in ((crude, "unadjusted"), (adjusted, "adjusted")):
+            if result and result["value"] is not None:
+                data.append(
+                    {
+                        "name": f"{row['protocol_id']}, {said}",
+                        "order": len(data),
+                        "flagged": False,
+                        "url": "",
+                        "value": result["value"],
+                        "lower": result["lower"],
+                        "upper": result["upper"],
+                        "text": words.value_text(result),
+                        "interval": words.interval_text(result, bare=True),
+                        "counts": words.ratio_text(result),
+                        "finding": said,
+                        "hint": "",
+                    }
+                )
+    columns = (
+        Column("name", "Protocol"),
+        Column("crude", "Difference, unadjusted", numeric=True, parts=FIGURE),
+        Column("adjusted", "Difference, adjusted", numeric=True, parts=FIGURE),
+    )
+    table = Table(
+        "effects",
+        "Difference to other protocols for the same concerns",
+        columns,
+        tuple(lines),
+        "No protocol is published yet.",
+        sort="name",
+        wide=34,
+    )
+    chart = Chart(
+        charts.forest(data, "difference in GAIS grades", reference=0.0, log=False),
+        describe_groups(data, "Forest plot of differences between protocols"),
+        (Key("point", "Difference with 95% interval; right of 0 is better"),),
+        90 + 22 * len(data),
+    )
+    note = (
+        "GAIS grades gained, minus those with other protocols for the same concerns; adjusted: "
+        "patients made alike in "
+        "concern, area, skin type, age and number of sessions. No estimate where no two "
+        "protocols share a concern."
+    )
+    return Panel(
+        "effects",
+        "Compared with other protocols",
+        table,
+        note,
+        chart if data else None,
+        **freshness_of(rows, context.now),
+    )
+
+
+def _harm(context: Context, protocols: list[Row], results: Results, ratios: list[Row]) -> Panel:
+    by_id = {row["scope_id"]: row for row in ratios}
+    lines = [
+        Line(
+            row["protocol_id"],
+            (
+                _name(context, row),
+                figure(results.get((INCIDENCE, "protocol", row["protocol_id"]))),
+                figure(by_id.get(row["protocol_id"])),
+                text(by_id[row["protocol_id"]]["flag"] if row["protocol_id"] in by_id else None),
+            ),
+        )
+        for row in protocols
+    ]
+    columns = (
+        Column("name", "Protocol"),
+        Column("crude", "Crude: per 100 sessions", numeric=True, parts=FIGURE),
+        Column("adjusted", "Adjusted: observed / expected", numeric=True, parts=FIGURE),
+        Column("flag", "Flag"),
+    )
+    table = Table(
+        "harm",
+        "Adverse events by protocol",
+        columns,
+        tuple(lines),
+        "No protocol is published yet.",
+        sort="name",
+        wide=44,
+    )
+    return Panel("harm", "Adverse events, crude and adjusted", table, **freshness_of(ratios, context.now))

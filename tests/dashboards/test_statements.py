@@ -1,0 +1,121 @@
+"""What is counted in a dashboard's own statements, beside the slow or pure version of the same."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from dashboards.queries import EVERY_CLINIC, FEWEST, Reader, Scope
+from tests.dashboards.conftest import AS_OF, Lake, incidence
+from warehouse import store
+from warehouse.metrics.courses import time_to_return
+from warehouse.metrics.risk_indicators import funnel_limits
+from warehouse.metrics.survival import aalen_johansen
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def reader(lake: Lake) -> Iterator[Reader]:
+    reader = Reader(lake.location)
+    yield reader
+    reader.close()
+
+
+def test_funnel_limits(reader: Reader):
+    """The funnel's limits are the exact ones of the metrics."""
+    with reader.queries(EVERY_CLINIC) as queries:
+        rows = queries.read("funnel", top=60.0)
+    for level in (0.95, 0.998):
+        mine = [row for row in rows if row["level"] == level]
+        theirs = funnel_limits([row["expected"] for row in mine], target=1.0, kind="ratio", level=level)
+        assert [row["upper"] for row in mine] == pytest.approx(theirs["upper"].to_list())
+        assert [row["lower"] for row in mine] == pytest.approx(theirs["lower"].to_list())
+
+
+def test_return_curve(reader: Reader, lake: Lake):
+    """The curve is Aalen and Johansen's of the metrics, at every week it is drawn for."""
+    with reader.queries(EVERY_CLINIC) as queries:
+        rows = [
+            row
+            for row in queries.read("return_curve", clinic=None, as_of=AS_OF.date())
+            if row["scope"] == "network"
+        ]
+    windows = lake.connection.execute("FROM mart.patient_window").pl()
+    followed = time_to_return(windows, as_of=AS_OF.date()).with_columns(scope=pl.lit("network"))
+    curve = aalen_johansen(followed, duration="days", cause="cause", by=["scope"]).filter(
+        pl.col("cause") == 1
+    )
+    assert len(rows) > 10
+    for row in rows:
+        known = curve.filter(pl.col("time") <= row["days"]).sort("time")["incidence"].to_list()
+        assert row["incidence"] == pytest.approx(known[-1] if known else 0.0, abs=1e-9), row["days"]
+
+
+def test_return_curve_of_one_clinic_is_theirs(reader: Reader):
+    """A clinic's manager gets their own curve, and no other clinic's."""
+    own = Scope(frozenset({"clinic-north"}))
+    with reader.queries(own) as queries:
+        mine = queries.read("return_curve", clinic="clinic-north", as_of=AS_OF.date())
+        foreign = queries.read("return_curve", clinic="clinic-mill", as_of=AS_OF.date())
+    assert {row["scope"] for row in mine} == {"clinic", "network"}
+    assert {row["scope"] for row in foreign} == {"network"}
+
+
+# ── small cells ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _hidden(sizes: dict[str, int]) -> set[str]:
+    """The slow version: hide the small; then, while one could be had by subtraction, the next smallest."""
+    hidden = {name for name, size in sizes.items() if 0 < size < FEWEST}
+    while hidden and (len(hidden) < 2 or sum(sizes[name] for name in hidden) < FEWEST):
+        rest = sorted((size, name) for name, size in sizes.items() if size and name not in hidden)
+        if not rest:
+            break
+        hidden.add(rest[0][1])
+    return hidden
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"a": 3, "b": 40, "c": 50},
+        {"a": 1, "b": 2, "c": 50, "d": 60},
+        {"a": 1, "b": 1, "c": 1, "d": 60, "e": 70},
+        {"a": 4, "b": 4, "c": 9},
+        {"a": 5, "b": 40, "c": 0},
+        {"a": 3, "b": 0, "c": 0},
+        {"a": 2, "b": 7, "c": 0, "d": 8},
+    ],
+    ids=str,
+)
+def test_small_cells_and_their_complements(tmp_path, sizes: dict[str, int]):
+    """Exactly the cells of the slow version are hidden, with every number of theirs, for every reader
+    alike."""
+    location = store.Location.under(tmp_path)
+    connection = store.connect(location)
+    store.migrate(connection, location)
+    lake = Lake(location, connection)
+    week = {"period": "week", "interval_start": AS_OF - dt.timedelta(days=7), "interval_end": AS_OF}
+    rows = [incidence("clinic", name, min(1, size), size or 1, **week) for name, size in sizes.items()]
+    for row, size in zip(rows, sizes.values(), strict=True):
+        if not size:
+            row.update(denominator=0.0, value=None, lower=None, upper=None, numerator=0.0)
+    lake.insert("mart.metric_result", *rows, incidence("network", "network", 2, sum(sizes.values()), **week))
+    connection.close()
+    expected = _hidden(sizes)
+    reader = Reader(location)
+    for scope in (EVERY_CLINIC, Scope(frozenset({"a"})), Scope(frozenset({"a", "b"}))):
+        with reader.queries(scope) as queries:
+            found = queries.results(("adverse_event_incidence",), list(sizes))
+        clinics = [row for row in found if row["scope"] == "clinic"]
+        assert {row["scope_id"] for row in clinics if row["suppressed"]} == {
+            name for name in expected if scope.allows(name)
+        }
+        for row in clinics:
+            if row["suppressed"]:
+                assert [row[name] for name in ("numerator", "denominator", "value", "lower", "upper")] == [
+                    None
+                ] * 5
+    reader.close()

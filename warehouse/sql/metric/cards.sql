@@ -1,0 +1,2 @@
+-- The cards as they are known. Grain: one metric and version. Input: mart.metric_card.
+FROM mart.metric_card
