@@ -6,7 +6,7 @@ charts as pictures. So every table can be downloaded and every chart has a table
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Spec = dict[str, Any]
@@ -89,17 +89,11 @@ class Table:
         known = [line for line in self.lines if line.cells[places[0]].value is not None]
         unknown = [line for line in self.lines if line.cells[places[0]].value is None]
         known.sort(key=lambda line: _sortable(line.cells[places[0]].value), reverse=order == "desc")
-        return _replaced(self, lines=(*known, *unknown), sort=column_id, order=order)
+        return replace(self, lines=(*known, *unknown), sort=column_id, order=order)
 
 
 def _sortable(value: Any) -> tuple[int, Any]:
     return (1, value.casefold()) if isinstance(value, str) else (0, value)
-
-
-def _replaced(table: Table, **changes: Any) -> Table:
-    import dataclasses
-
-    return dataclasses.replace(table, **changes)
 
 
 @dataclass(frozen=True)
@@ -196,7 +190,6 @@ class Page:
     facts: tuple[tuple[str, str], ...] = ()
     trail: tuple[tuple[str, str], ...] = ()
     forms: tuple[Form, ...] = ()
-    message: str = ""
     links: tuple[tuple[str, str], ...] = ()
     tabs: tuple[tuple[str, str, bool], ...] = ()
     asking: str = ""

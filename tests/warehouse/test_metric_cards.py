@@ -10,7 +10,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_cards_are_written_once(tmp_path: Path):
-    """The first time writes every card, the second nothing; a changed text is mended, an old version stays."""
+    """The first time writes every card, the second nothing; a changed text is mended, an old one stays."""
     location = store.Location.under(tmp_path)
     connection = store.connect(location)
     store.migrate(connection, location)
