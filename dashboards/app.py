@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from dashboards import security
 from dashboards.routes import actions, login, pages, reports, service
@@ -38,6 +39,7 @@ def create_app(settings: DashboardSettings, clock: Callable[[], dt.datetime]) ->
         site.reader.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(security.Headers, https=settings.https)
     app.add_exception_handler(NeedsLogin, site.to_login)
     app.add_exception_handler(HTTPException, site.error)

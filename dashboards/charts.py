@@ -89,7 +89,8 @@ def _spec(layers: list[Spec], rows: Rows, *, height: int | Spec = 240, **rest: A
 
 
 def _mark(kind: str, style: str, **given: Any) -> Spec:
-    return {"type": kind, "style": style, **given}
+    # The chart as a whole has a name and a table; a hundred marks that each speak help nobody.
+    return {"type": kind, "style": style, "aria": False, **given}
 
 
 def _y(field: str, title: str | None = None, **given: Any) -> Spec:

@@ -179,9 +179,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Page:
-    """One page. `facts` are (name, value) pairs below the heading; `trail` leads back up the drill path;
-    `tabs`
-    are (name, address, whether it is the one shown)."""
+    """One page.
+
+    `facts` are (name, value) pairs below the heading; `trail` leads back up the drill path; `tabs` are (name,
+    address, whether it is the one shown); so many `leading` panels stand before the tiles; `asking` is the
+    heading of the forms.
+    """
 
     title: str
     subtitle: str = ""
@@ -193,6 +196,7 @@ class Page:
     links: tuple[tuple[str, str], ...] = ()
     tabs: tuple[tuple[str, str, bool], ...] = ()
     asking: str = ""
+    leading: int = 0
 
     def panel(self, panel_id: str) -> Panel | None:
         return next((panel for panel in self.panels if panel.id == panel_id), None)

@@ -14,6 +14,7 @@ from dashboards.views import (
     clinic,
     dictionary,
     health,
+    kept,
     overview,
     protocols,
     safety,
@@ -71,6 +72,7 @@ PAGES = (
     Definition("checks", "/checks", "", health.build_checks, ("clinic",), under="health"),
     Definition("dictionary", "/dictionary", "Dictionary", dictionary.build),
     Definition("metrics", "/metrics", "", dictionary.build_cards, under="dictionary"),
+    Definition("views", "/views", "", kept.build),
     Definition("audit", "/audit", "Audit", trail.build, allowed=_audit),
 )
 BY_NAME = {page.name: page for page in PAGES}

@@ -13,10 +13,11 @@ SKIN_TYPES = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"}
 
 FILTERS = ("weeks", "clinic", "protocol", "device", "skin")
 """What the filter bar sets; kept from page to page."""
-SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation")
+SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation", "address")
 """What single pages are about; not kept."""
 
 _LONGEST = 100
+_LONGEST_ADDRESS = 500
 
 
 class UnknownState(ValueError):
@@ -43,6 +44,7 @@ class State:
     lot: str | None = None
     cartridge: str | None = None
     relation: str | None = None
+    address: str | None = None
     sort: str | None = None
     order: str = "asc"
     live: str = "on"
@@ -61,7 +63,8 @@ class State:
                 raise UnknownState(f"{name} is given twice")
             if name in _ALLOWED and value and value not in _ALLOWED[name]:
                 raise UnknownState(f"{name} is none of {', '.join(_ALLOWED[name])}")
-            if len(value) > _LONGEST or (name == "sort" and value and not _SORT.fullmatch(value)):
+            longest = _LONGEST_ADDRESS if name == "address" else _LONGEST
+            if len(value) > longest or (name == "sort" and value and not _SORT.fullmatch(value)):
                 raise UnknownState(f"{name} is not a value it can have")
             given[name] = value
         return cls(path, **{name: value for name, value in given.items() if value})

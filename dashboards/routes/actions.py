@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from dashboards import acting
+from dashboards import acting, saved
 from dashboards.accounts import Account
 from dashboards.site import Site
 
@@ -37,10 +37,36 @@ def add(app: FastAPI, site: Site) -> None:
     async def on_replay(request: Request) -> Response:
         return await _on_replay(site, request)
 
-    for path, endpoint in (("/signal/{signal}/{action}", on_signal), ("/health/replay", on_replay)):
+    async def on_view(request: Request, action: str) -> Response:
+        return await _on_view(site, request, action)
+
+    for path, endpoint in (
+        ("/signal/{signal}/{action}", on_signal),
+        ("/health/replay", on_replay),
+        ("/views/{action}", on_view),
+    ):
         app.add_api_route(
             path, endpoint, methods=["POST"], response_model=None, dependencies=[Depends(site.reader_of)]
         )
+
+
+async def _on_view(site: Site, request: Request, action: str) -> Response:
+    """Save or forget one of the reader's own views; theirs alone, so no role is asked."""
+    fields = await site.form(request)
+    wanted = {"save": {"title", "address"}, "forget": {"title"}}.get(action)
+    if wanted is None or set(fields) != wanted:
+        raise HTTPException(404 if wanted is None else 400)
+    name, path = request.state.account.name, site.settings.accounts
+    if action == "forget":
+        await run_in_threadpool(saved.forget, path, name, fields["title"])
+    else:
+        view = saved.View(fields["title"].strip(), fields["address"])
+        try:
+            await run_in_threadpool(saved.save, path, name, view)
+        except saved.NotSaved as error:
+            raise HTTPException(422, str(error)) from None
+    await run_in_threadpool(site.note, request, "act", f"view {action}")
+    return RedirectResponse("/views", 303)
 
 
 async def _on_replay(site: Site, request: Request) -> Response:

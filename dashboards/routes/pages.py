@@ -18,6 +18,8 @@ from dashboards.site import Site
 from dashboards.state import State, UnknownState
 from dashboards.views.context import Context, NotThere
 
+_THEMES = json.dumps({name: charts.theme(name) for name in ("light", "dark")})
+
 
 def add(app: FastAPI, site: Site) -> None:
     for definition in PAGES:
@@ -48,7 +50,9 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
     """The page in the state its address names."""
     state = parse(request, definition)
     with site.reader.queries(request.state.account.scope) as queries:
-        context = Context(request.state.account, state, queries, site.clock(), site.audit)
+        context = Context(
+            request.state.account, state, queries, site.clock(), site.audit, site.settings.accounts
+        )
         page = _built(definition, context)
         bar = filters.bar(context, definition)
         newest = context.freshness
@@ -65,6 +69,7 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
         csrf=site.form_token(request),
         metrics=live.revision(newest),
         freshness=site.freshness(newest, site.clock()),
+        themes=_THEMES,
         acting=(acting := any(form.method == "post" for form in page.forms)),
         live=state.live == "on" and not acting,
     )
@@ -91,15 +96,12 @@ def _built(definition: Definition, context: Context) -> Page:
 
 
 def _shown_panel(panel: Panel, state: State) -> dict[str, Any]:
-    """A panel with its table sorted as the address says, and the chart with both colour schemes."""
+    """A panel with its table sorted as the address says, and its chart for the browser."""
     column, order = state.sorting(panel.table.id) or (panel.table.sort, panel.table.order)
     table = panel.table.sorted_by(column, order) if column else panel.table
     chart = ""
     if panel.chart is not None:
-        themes = {name: charts.theme(name) for name in ("light", "dark")}
-        chart = json.dumps(
-            {"spec": panel.chart.spec, "themes": themes, "description": panel.chart.description}
-        )
+        chart = json.dumps(panel.chart.spec | {"description": panel.chart.description})
     return {"panel": panel, "table": table, "chart": chart}
 
 
@@ -111,7 +113,9 @@ def _exported(site: Site) -> Callable[..., Response]:
             raise HTTPException(404)
         state = parse(request, definition)
         with site.reader.queries(request.state.account.scope) as queries:
-            context = Context(request.state.account, state, queries, site.clock(), site.audit)
+            context = Context(
+                request.state.account, state, queries, site.clock(), site.audit, site.settings.accounts
+            )
             page = _built(definition, context)
             panel = page.panel(panel_id)
             if panel is None:

@@ -2,6 +2,8 @@
 // Expressions run in Vega's interpreter (`ast`), so that the page's policy can forbid eval.
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 
+const themes = JSON.parse(document.querySelector("meta[name=chart-themes]")?.content ?? "{}");
+
 class VegaChart extends HTMLElement {
   static observedAttributes = ["chart"];
 
@@ -23,12 +25,12 @@ class VegaChart extends HTMLElement {
   draw = async () => {
     if (!this.isConnected) return;
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const { spec, themes, description } = JSON.parse(this.getAttribute("chart"));
+    const spec = JSON.parse(this.getAttribute("chart"));
     const place = document.createElement("div");
     place.className = "plot";
     place.style.visibility = "hidden";
     this.append(place);
-    const drawn = await vegaEmbed(place, { ...spec, description }, {
+    const drawn = await vegaEmbed(place, spec, {
       mode: "vega-lite",
       renderer: "svg",
       ast: true,

@@ -52,6 +52,7 @@ def build(context: Context) -> Page:
     return Page(
         context.title,
         f"The 365 days up to {words.day(context.as_of)}; the clinic's clock is {clinic['time_zone']}",
+        leading=1,
         tiles=tuple(overview.tiles(context, results, rows, _TILES)),
         trail=(("Network", context.state.to("/", clinic=NETWORK)),) if context.network_seen else (),
         panels=(

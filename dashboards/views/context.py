@@ -3,10 +3,12 @@
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from dashboards.accounts import Account
 from dashboards.audit import Audit
 from dashboards.queries import Queries, Row
+from dashboards.saved import View, listed
 from dashboards.state import State
 
 NETWORK = "network"
@@ -25,11 +27,17 @@ class Context:
     queries: Queries
     now: dt.datetime
     audit: Audit
+    accounts: Path
 
     @cached_property
     def clinics(self) -> dict[str, Row]:
         """The reader's clinics by clinic_id, by name."""
         return {row["clinic_id"]: row for row in self.queries.clinics()}
+
+    @cached_property
+    def saved(self) -> list[View]:
+        """The reader's saved views."""
+        return listed(self.accounts, self.account.name)
 
     @cached_property
     def network_seen(self) -> bool:

@@ -38,6 +38,7 @@ def build(context: Context) -> Page:
     return Page(
         context.title,
         f"The 365 days up to {words.day(as_of)}" if as_of else "No metrics yet",
+        leading=1,
         tiles=tuple(tiles(context, results, rows, TILE_METRICS)),
         panels=tuple(panels),
     )

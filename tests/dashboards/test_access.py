@@ -121,7 +121,7 @@ def test_archive_serves_nothing_else(as_user: AsUser, path: str):
 OPEN = {"/login", "/logout", "/healthz", "/readyz", "/assets/{version}/{name}"}
 
 
-POSTED = {"/signal/{signal}/{action}", "/health/replay"}
+POSTED = {"/signal/{signal}/{action}", "/health/replay", "/views/{action}"}
 
 
 def _routes(app: Any) -> Iterator[Route]:

@@ -109,6 +109,22 @@ def test_replay_is_for_admins(as_user: AsUser, lake: Lake):
     assert waiting == (3,)
 
 
+def test_saved_views(as_user: AsUser):
+    """A view is kept under the reader's own name for it, opened, replaced and forgotten; only pages of
+    ours."""
+    client = as_user("manager")
+    offered = client.get("/safety", params={"by": "device"}).text
+    assert 'href="/views?address=/safety%3Fby%3Ddevice"' in offered
+    assert _post(client, "/views/save", title="Pens", address="/safety?by=device").status_code == 303
+    assert 'href="/safety?by=device">Pens</a>' in client.get("/views").text
+    assert "Pens" not in as_user("north").get("/views").text
+    for address in ("https://evil.example/", "//evil.example", "/logout", "/x" * 300):
+        assert _post(client, "/views/save", title="bad", address=address).status_code == 422
+    assert _post(client, "/views/save", title="", address="/safety").status_code == 422
+    assert _post(client, "/views/forget", title="Pens").status_code == 303
+    assert "Pens" not in client.get("/views").text
+
+
 # ── the audit trail ─────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -42,6 +42,7 @@ VALUES = {
     "lot": [f"lot-{word}" for word in world.WORDS.values()],
     "cartridge": [f"cart-{word}-1" for word in world.WORDS.values()],
     "relation": ["mart.metric_result"],
+    "address": ["/safety", "https://evil.example/"],
 }
 """Something to put into every parameter there is; a test holds that none is forgotten."""
 
@@ -265,7 +266,7 @@ def test_every_route_is_walked(doors: Doors):
         "/reports/{week}/{edition}/{name}",
         "/export/{name}/{file}",
     }
-    forms = {"/signal/{signal}/{action}", "/health/replay"}
+    forms = {"/signal/{signal}/{action}", "/health/replay", "/views/{action}"}
     service = {"/healthz", "/readyz", "/assets/{version}/{name}"}
     assert paths == {page.path for page in PAGES} | others | forms | service
     assert set(KINDS) == {"csv", "parquet", "svg", "png"}
