@@ -5,7 +5,8 @@ The scope is bound into every query that could tell one clinic from another; no 
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,25 @@ FEWEST_OTHERS = 2
 FEWEST = 5
 """People or sessions, below which a cell is suppressed [assumption: a customary threshold, the reports'
 own]."""
+
+FOLLOW_METRICS = frozenset(
+    {
+        "dictionary",
+        "due_count",
+        "funnel",
+        "group",
+        "look",
+        "metric_card",
+        "result",
+        "return_curve",
+        "week_limit",
+    }
+)
+"""Statements that read only what a refresh writes: their rows are kept until the next one, while landing
+commits
+every second."""
+MOST_KEPT = 64
+"""Answers kept at a time; the least recently used is forgotten first."""
 
 MEMORY_LIMIT = "128MB"
 
@@ -44,11 +64,48 @@ class Scope:
 EVERY_CLINIC = Scope(None)
 
 
+class Kept:
+    """Answers that hold while a revision does. Used by many threads; at worst one is asked for twice."""
+
+    def __init__(self) -> None:
+        self._revision: Any = None
+        self._answers: OrderedDict[Any, list[Row]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, revision: Any, key: Any, ask: Callable[[], list[Row]]) -> list[Row]:
+        """The answer to `key` at that revision. A reader of an older one asks for itself and keeps
+        nothing."""
+        with self._lock:
+            if self._revision is None or revision > self._revision:
+                self._revision = revision
+                self._answers.clear()
+            if revision == self._revision and key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+        found = ask()
+        with self._lock:
+            if revision == self._revision:
+                self._answers[key] = found
+                if len(self._answers) > MOST_KEPT:
+                    self._answers.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one reader keeps: answers of a snapshot, and answers of a computation of metrics."""
+
+    of_snapshot: Kept
+    of_metrics: Kept
+
+
 class Queries:
     """Reads of one page, all at the same snapshot. The rows are shared: never change them."""
 
-    def __init__(self, session: store.Connection, scope: Scope, kept: dict[Any, list[Row]]) -> None:
+    def __init__(self, session: store.Connection, scope: Scope, snapshot: int, memory: Memory) -> None:
         self._session = session
+        self._snapshot = snapshot
+        self._memory = memory
         self._scope = {
             "every_clinic": scope.every_clinic,
             "clinic_ids": sorted(scope.clinic_ids or ()),
@@ -56,7 +113,6 @@ class Queries:
             "fewest": FEWEST,
             "fewest_others": FEWEST_OTHERS,
         }
-        self._kept = kept
 
     def clinics(self) -> list[Row]:
         """The reader's clinics: clinic_id, display_name, time_zone; by name."""
@@ -84,35 +140,34 @@ class Queries:
         """Rows of `warehouse/sql/dashboard/<name>.sql`. The reader's scope is bound here and nowhere else; a
         statement without it tells of no clinic, and a test lists those."""
         key = (name, repr(sorted((self._scope | parameters).items())))
-        if key not in self._kept:
-            sql = store.statement(f"dashboard/{name}")
-            bound = {name: value for name, value in self._scope.items() if re.search(rf"\${name}\b", sql)}
-            self._kept[key] = store.rows(self._session, sql, bound | parameters)
-        return self._kept[key]
+        if name in FOLLOW_METRICS and (computed := self.freshness()["newest_metric_at"]) is not None:
+            return self._memory.of_metrics.get(computed, key, lambda: self._ask(name, parameters))
+        return self._memory.of_snapshot.get(self._snapshot, key, lambda: self._ask(name, parameters))
+
+    def _ask(self, name: str, parameters: dict[str, Any]) -> list[Row]:
+        sql = store.statement(f"dashboard/{name}")
+        bound = {name: value for name, value in self._scope.items() if re.search(rf"\${name}\b", sql)}
+        return store.rows(self._session, sql, bound | parameters)
 
 
 class Reader:
     """A read-only warehouse for many threads: one DuckDB, one session and one snapshot a page.
 
     Opened at the first read, so that the dashboard may start before there is a warehouse. Rows are kept until
-    the next snapshot, by query and every parameter: the scope is one of them.
+    the next snapshot or computation, by query and every parameter: the scope is one of them.
     """
 
     def __init__(self, location: store.Location) -> None:
         self._location = location
         self._connection: store.Connection | None = None
         self._lock = threading.Lock()
-        self._kept: tuple[int, dict[Any, list[Row]]] = (-1, {})
+        self._memory = Memory(Kept(), Kept())
 
     @contextmanager
     def queries(self, scope: Scope) -> Iterator[Queries]:
         """The queries of one page. Raises SettingsError while there is no warehouse."""
         with self._session() as session:
-            snapshot = store.snapshot_id(session)
-            if self._kept[0] != snapshot:
-                self._kept = (snapshot, {})
-            at, kept = self._kept
-            yield Queries(session, scope, kept if at == snapshot else {})
+            yield Queries(session, scope, store.snapshot_id(session), self._memory)
 
     def snapshot_id(self) -> int:
         """The newest snapshot. Raises SettingsError while there is no warehouse."""

@@ -16,6 +16,7 @@ from dashboards import accounts
 from dashboards.app import DashboardSettings, create_app
 from dashboards.exports import FILES, KINDS
 from dashboards.pages import PAGES
+from dashboards.queries import EVERY_CLINIC
 from dashboards.rights import RIGHTS
 from dashboards.state import FILTERS, GROUPINGS, SUBJECTS
 from tests.dashboards import world
@@ -123,6 +124,14 @@ def test_no_page_tells_of_another_clinic(doors: Doors, page):
         or not page.allowed(accounts.Account("north", "clinic_manager", frozenset({OWN})))
         or page.name == "signal"
     )
+
+
+@pytest.mark.parametrize("path", ["/", "/signals", "/clinic", "/safety", "/adherence", "/trace", "/health"])
+def test_the_walk_would_find_a_leak(doors: Doors, monkeypatch: pytest.MonkeyPatch, path: str):
+    """With the scope taken away the same question is answered with words of other clinics, and they are
+    found."""
+    monkeypatch.setattr(accounts.Account, "scope", EVERY_CLINIC)
+    assert told(doors.clients["north"].get(path).text, {}) != []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
