@@ -80,7 +80,7 @@ def test_total_of_two_clinics_stays_hidden(settings: DashboardSettings, clock: C
         page = client.get("/").text
         assert "Harbour View" in page
         assert "North Street" in page
-        assert "670" not in page
+        assert "of 670" not in page
         assert client.get("/?clinic=network").status_code == 404
 
 

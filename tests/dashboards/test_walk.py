@@ -94,6 +94,7 @@ def told(text: str, asked: dict[str, str]) -> list[str]:
     words |= {world.patient(world.WORDS[each], n)[:24] for each in FOREIGN for n in range(2)}
     for value in asked.values():
         for echoed in (
+            urllib.parse.quote(urllib.parse.quote_plus(value)),
             urllib.parse.quote_plus(value),
             html.escape(value),
             html.escape(value).replace("&#x27;", "&#39;"),
