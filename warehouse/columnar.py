@@ -29,7 +29,8 @@ def _literal(text: bytes) -> Bytes:
 
 _HEAD = _literal(b'{"specversion":"1.0","id":"')
 _SOURCE = _literal(b'","source":"/clinics/')
-_TYPE = _literal(b'","type":"telemetry.frame.v1","time":"')
+_TYPE = _literal(b'","type":"telemetry.frame.v')
+_TIME = _literal(b'","time":"')
 _DEVICE = _literal(b'","data":{"device_id":"')
 _SEQUENCE = _literal(b'","sequence":')
 _INTERVAL = _literal(b',"sample_interval_ms":')
@@ -38,15 +39,17 @@ _RATE = _literal(b'],"stroke_rate_per_min":[')
 _CURRENT = _literal(b'],"motor_current_ma":[')
 _BATTERY = _literal(b'],"battery_percent":')
 _SESSION = _literal(b',"session_id":"')
-_END_WITH_SESSION = _literal(b'"}}')
+_QUOTE = _literal(b'"')
+_TEMPERATURE = _literal(b',"temperature_celsius":')
 _END = _literal(b"}}")
 
 MAX_SAMPLES = 100
 MAX_SEQUENCE = 2**53
 MAX_INTERVAL_MS = 60_000
 MAX_DEPTH_MM, MAX_RATE, MAX_CURRENT_MA, MAX_BATTERY = 3.0, 25_000.0, 5_000.0, 100.0
+MAX_TEMPERATURE = 120.0
 MAX_ID, MAX_NAME, MAX_CLINIC, MAX_SOURCE_PART = 128, 64, 32, 32
-"""Limits of the contract's TelemetryFrame and envelope; a test compares them."""
+"""Limits of the contract's TelemetryFrame, versions 1 and 2, and envelope; a test compares them."""
 
 # classes of characters, one bit each
 _NAME_FIRST, _NAME_REST, _CLINIC_FIRST, _CLINIC_REST, _PART = 1, 2, 4, 8, 16
@@ -88,6 +91,8 @@ class Frames:
     stroke_rate_per_min: npt.NDArray[np.float32]
     motor_current_ma: npt.NDArray[np.float32]
     battery_percent: npt.NDArray[np.float32]
+    temperature_celsius: npt.NDArray[np.float32]
+    """NaN where it is not stated, as in every frame of version 1."""
     content_hash: npt.NDArray[np.uint64]
 
 
@@ -110,11 +115,11 @@ def read_frames(
     numbers = tuple(np.empty(n, np.int64) for _ in range(5))
     channels = tuple(np.empty(room // 4 + 1, np.float32) for _ in range(3))
     has_session = np.empty(n, np.bool_)
-    battery = np.empty(n, np.float32)
+    battery, temperature = np.empty(n, np.float32), np.empty(n, np.float32)
     hashes = np.empty(n, np.uint64)
     count, total = _read(
         buffer, value_at, value_size, key_at, key_size, received_us, earliest_us, ahead_us,
-        columns, ends, numbers, channels, has_session, battery, hashes,
+        columns, ends, numbers, channels, has_session, battery, temperature, hashes,
     )  # fmt: skip
     text = [(c[: e[count - 1] if count else 0], e[:count]) for c, e in zip(columns, ends, strict=True)]
     row, occurred_us, sequence, sample_interval_ms, samples = (a[:count] for a in numbers)
@@ -135,6 +140,7 @@ def read_frames(
         stroke_rate_per_min=stroke_rate_per_min,
         motor_current_ma=motor_current_ma,
         battery_percent=battery[:count],
+        temperature_celsius=temperature[:count],
         content_hash=hashes[:count],
     )
 
@@ -350,7 +356,7 @@ def _key_is(buffer, key_at, key_size, clinic_at, clinic, device_at, device):  # 
 @_jit
 def _read(  # type: ignore[no-untyped-def]
     buffer, value_at, value_size, key_at, key_size, received_us, earliest_us, ahead_us,
-    columns, ends, numbers, channels, has_session, battery, hashes,
+    columns, ends, numbers, channels, has_session, battery, temperature, hashes,
 ):  # fmt: skip
     count = 0
     total = 0
@@ -368,7 +374,11 @@ def _read(  # type: ignore[no-untyped-def]
         clinic_size, source_size = _source(buffer, clinic_at, end)
         if clinic_size == 0 or not _matches(buffer, clinic_at + source_size, end, _TYPE):
             continue
-        occurred, at = _instant(buffer, clinic_at + source_size + _TYPE.size, end)
+        at = clinic_at + source_size + _TYPE.size
+        version = buffer[at] - 48 if at < end else 0
+        if not 1 <= version <= 2 or not _matches(buffer, at + 1, end, _TIME):
+            continue
+        occurred, at = _instant(buffer, at + 1 + _TIME.size, end)
         if at < 0 or occurred < earliest_us or occurred > received_us[i] + ahead_us:
             continue
         if not _matches(buffer, at, end, _DEVICE):
@@ -403,11 +413,15 @@ def _read(  # type: ignore[no-untyped-def]
             session_at = at + _SESSION.size
             session_size = _run(buffer, session_at, end, _NAME_FIRST, _NAME_REST, MAX_NAME)
             at = session_at + session_size
-            if session_size == 0 or not _matches(buffer, at, end, _END_WITH_SESSION):
+            if session_size == 0 or not _matches(buffer, at, end, _QUOTE):
                 continue
-            if at + _END_WITH_SESSION.size != end:
+            at += 1
+        degrees = np.nan
+        if version == 2 and _matches(buffer, at, end, _TEMPERATURE):
+            degrees, at = _decimal(buffer, at + _TEMPERATURE.size, end)
+            if at < 0 or degrees > MAX_TEMPERATURE:
                 continue
-        elif not _matches(buffer, at, end, _END) or at + _END.size != end:
+        if not _matches(buffer, at, end, _END) or at + _END.size != end:
             continue
         ids = _copy(buffer, id_at, id_size, columns[0], ids)
         sources = _copy(buffer, clinic_at - 9, 9 + source_size, columns[1], sources)
@@ -420,6 +434,7 @@ def _read(  # type: ignore[no-untyped-def]
         numbers[3][count], numbers[4][count] = interval, depths
         has_session[count] = session_size > 0
         battery[count] = charge
+        temperature[count] = degrees
         hashes[count] = _hash(buffer, start, value_size[i])
         total += depths
         count += 1

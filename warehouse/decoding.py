@@ -205,6 +205,9 @@ def frame_table(frames: Frames, part: int, records: Records) -> pa.Table:
             "motor_current_ma": samples(frames.motor_current_ma),
             "battery_percent": _numbers(frames.battery_percent),
             "session_id": text(frames.session_id, frames.has_session),
+            "temperature_celsius": pc.if_else(
+                pc.is_nan(_numbers(frames.temperature_celsius)), None, _numbers(frames.temperature_celsius)
+            ),
         }
     )
 

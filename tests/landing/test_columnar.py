@@ -10,7 +10,7 @@ import pytest
 
 from producers.contracts import ContractViolation, Event, decode, encode, partition_key
 from producers.contracts import codec as strict
-from producers.contracts.events import TelemetryFrame
+from producers.contracts.events import TelemetryFrame, TelemetryFrameV2
 from warehouse import columnar
 
 pytestmark = pytest.mark.unit
@@ -36,14 +36,17 @@ def frame(rng: random.Random, **changed: Any) -> Event[Any]:
     }
     if rng.random() < 0.7:
         data["motor_current_ma"] = [round(x, 2) for x in data["motor_current_ma"]]
+    version = 2 if "temperature_celsius" in changed else rng.choice([1, 2])
+    if version == 2:
+        data["temperature_celsius"] = rng.choice([None, 0.0, 120.0, round(rng.uniform(0, 120), 1)])
     moment = NOW - dt.timedelta(microseconds=rng.choice([0, 250_000, rng.randrange(8 * 10**14)]))
     return Event(
         specversion="1.0",
         id=rng.choice(["a", "e-1", "x" * 128, "A:b_c.9"]),
         source=rng.choice(["/clinics/north", "/clinics/c-1/gateway", "/clinics/x/a.b/c_d"]),
-        type="telemetry.frame.v1",
+        type=f"telemetry.frame.v{version}",
         time=moment,
-        data=TelemetryFrame(**(data | changed)),
+        data=(TelemetryFrame if version == 1 else TelemetryFrameV2)(**(data | changed)),
     )
 
 
@@ -84,6 +87,7 @@ def rows(frames: columnar.Frames) -> list[dict[str, Any]]:
         "sample_interval_ms": frames.sample_interval_ms.tolist(),
         "battery_percent": frames.battery_percent.tolist(),
         "content_hash": frames.content_hash.tolist(),
+        "temperature_celsius": [None if x != x else x for x in frames.temperature_celsius.tolist()],
     }
     for name in ("depth_mm", "stroke_rate_per_min", "motor_current_ma"):
         columns[name] = [getattr(frames, name)[a:b].tolist() for a, b in spans]
@@ -93,8 +97,9 @@ def rows(frames: columnar.Frames) -> list[dict[str, Any]]:
 def expected(value: bytes, row: int) -> dict[str, Any]:
     event, canonical = decode(value, now=NOW)
     data = msgspec.structs.asdict(event.data)
-    del data["temperature_celsius"]  # version 1, lifted
     single = np.float32
+    if data["temperature_celsius"] is not None:
+        data["temperature_celsius"] = float(single(data["temperature_celsius"]))
     for name in ("depth_mm", "stroke_rate_per_min", "motor_current_ma"):
         data[name] = [float(single(x)) for x in data[name]]
     data["battery_percent"] = float(single(data["battery_percent"]))
@@ -165,7 +170,8 @@ def test_what_it_accepts_the_strict_decoder_accepts_unchanged():
     [
         ("depth_mm", [3.1]), ("stroke_rate_per_min", [25_000.5]), ("motor_current_ma", [5_001.0]),
         ("battery_percent", 100.5), ("sample_interval_ms", 60_001), ("sample_interval_ms", 0),
-        ("sequence", 2**53 + 1), ("device_id", "x" * 65), ("depth_mm", [1.0] * 101),
+        ("temperature_celsius", 120.5), ("sequence", 2**53 + 1),
+        ("device_id", "x" * 65), ("depth_mm", [1.0] * 101),
     ],
 )  # fmt: skip
 def test_it_holds_the_contracts_limits(field: str, value: Any):
