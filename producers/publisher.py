@@ -48,6 +48,8 @@ MAX_BLOCKS = 40
 """Blocks in flight before `publish_block` waits, about 16 MB [A]."""
 SUPPORTED = "3.0.12"
 """The version of kafka-python whose accumulator `publish_block` was written against; a test holds it."""
+BOOTSTRAP_MS = 10_000
+"""How long to look for a broker before saying that there is none [A]."""
 COMPACTION_LAG = timedelta(days=7)
 """How long the registry keeps every version, so that a late reader still sees the history [A]."""
 
@@ -107,7 +109,7 @@ def _admin(bootstrap: str, security: Mapping[str, Any] | None) -> Iterator[Kafka
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap,
             client_id="dermastream-topics",
-            bootstrap_timeout_ms=10_000,
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
             request_timeout_ms=30_000,
             **(security or {}),
         )
@@ -197,7 +199,7 @@ class Publisher:
                 max_in_flight_requests_per_connection=5,
                 delivery_timeout_ms=DELIVERY_SECONDS * 1000,
                 request_timeout_ms=30_000,
-                bootstrap_timeout_ms=10_000,
+                bootstrap_timeout_ms=BOOTSTRAP_MS,
                 max_block_ms=30_000,
                 batch_size=128 * 1024,
                 linger_ms=20,

@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.partitioner.default import murmur2
 
 from flows.stack import ports
+from producers import publisher as module
 from producers.contracts import (
     TOPICS,
     BrokerUnavailable,
@@ -132,8 +133,9 @@ def test_creating_topics_again_changes_nothing(bootstrap: str):
 
 
 @pytest.mark.parametrize("connect", [create_topics, Publisher])
-def test_a_broker_that_is_away_is_named(connect: Any):
+def test_a_broker_that_is_away_is_named(connect: Any, monkeypatch: pytest.MonkeyPatch):
     """Where no broker answers, one line says so and where."""
+    monkeypatch.setattr(module, "BOOTSTRAP_MS", 1_000)
     nowhere = f"127.0.0.1:{ports.any_free()}"
     with pytest.raises(BrokerUnavailable, match=f"^Kafka at {nowhere} did not answer"):
         connect(nowhere)
