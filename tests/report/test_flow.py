@@ -96,3 +96,20 @@ def test_the_deployment_runs_from_anywhere_on_this_home(home: Path):
     assert found.entrypoint == "flows.weekly_report.weekly_report"
     assert found.parameters == {"home": str(home.resolve())}
     assert found.concurrency_limit == 1
+
+
+def test_the_server_keeps_the_schedule_of_each_zone(home: Path):
+    """Prefect's server takes the deployment with one schedule for each zone and the hourly look, each with
+    what its runs are told."""
+    from prefect.client.orchestration import get_client
+
+    found = deployment(Settings.load(home=home, report_time_zone="Europe/Berlin"), ["America/Los_Angeles"])
+    identifier = found.apply()
+    with get_client(sync_client=True) as client:
+        kept = client.read_deployment(identifier)
+    told = {(str(each.schedule.timezone), str(each.parameters)) for each in kept.schedules}  # type: ignore[union-attr]
+    assert told == {
+        ("Europe/Berlin", "{'zone': 'Europe/Berlin'}"),
+        ("America/Los_Angeles", "{'zone': 'America/Los_Angeles'}"),
+        ("UTC", "{'catch_up': True}"),
+    }
