@@ -40,6 +40,9 @@ every second."""
 MOST_KEPT = 64
 """Answers kept at a time; the least recently used is forgotten first."""
 
+AT_ONCE = 1
+"""Pages read at a time, the others wait: with three, MEMORY_LIMIT was too little for fifty readers."""
+
 MEMORY_LIMIT = "128MB"
 
 Row = dict[str, Any]
@@ -162,11 +165,12 @@ class Reader:
         self._connection: store.Connection | None = None
         self._lock = threading.Lock()
         self._memory = Memory(Kept(), Kept())
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     @contextmanager
     def queries(self, scope: Scope) -> Iterator[Queries]:
         """The queries of one page. Raises SettingsError while there is no warehouse."""
-        with self._session() as session:
+        with self._turns, self._session() as session:
             yield Queries(session, scope, store.snapshot_id(session), self._memory)
 
     def snapshot_id(self) -> int:

@@ -40,7 +40,7 @@ def main() -> int:
         server = subprocess.Popen([*command, "--port", str(port), "--home", str(given.home)])
         try:
             _wait(port, server)
-            found = _drive(port, given.users, given.seconds)
+            found = _drive(port, _sessions(Path(folder), given.users), given.seconds)
             found["server_mb"] = _memory(server.pid)
         finally:
             server.terminate()
@@ -88,7 +88,19 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the server did not start")
 
 
-def _drive(port: int, users: int, seconds: int) -> dict[str, Any]:
+def _sessions(folder: Path, users: int) -> list[str]:
+    """A session for each user, begun here: fifty log-ins at once from one address would have to wait."""
+    from dashboards import accounts
+
+    path = folder / "accounts.sqlite"
+    sessions = accounts.Sessions(
+        path, accounts.read_secret(folder / "secret"), lambda: dt.datetime.now(dt.UTC)
+    )
+    account = accounts.list_users(path)[0]
+    return [sessions.start(account) for _ in range(users)]
+
+
+def _drive(port: int, tokens: list[str], seconds: int) -> dict[str, Any]:
     """Locust in this process; it replaces sockets by its own, so nothing else may run here afterwards."""
     from gevent import sleep
     from locust import HttpUser, between, task
@@ -99,9 +111,7 @@ def _drive(port: int, users: int, seconds: int) -> dict[str, Any]:
         wait_time = between(*THINKING_SECONDS)
 
         def on_start(self) -> None:
-            page = self.client.get("/login", name="login").text
-            token = page.split('name="csrf" value="')[1].split('"')[0]
-            self.client.post("/login", {"name": NAME, "password": PASSWORD, "csrf": token}, name="login")
+            self.client.cookies.set("dermastream_session", tokens.pop())
             options = self.client.get("/", name="/").text.split('name="clinic"')[1].split("</select>")[0]
             self.clinics = [part.split('"')[0] for part in options.split('value="')[1:]][1:] or ["network"]
 
@@ -114,6 +124,7 @@ def _drive(port: int, users: int, seconds: int) -> dict[str, Any]:
 
     environment = Environment(user_classes=[Manager])
     runner = environment.create_local_runner()
+    users = len(tokens)
     runner.start(users, spawn_rate=10)
     sleep(seconds)
     runner.quit()
