@@ -20,14 +20,15 @@ def test_killed_at_every_step(world: World):
 
 
 @pytest.mark.parametrize(("mutant", "step", "found"), [
-    ("offsets first", "judged", "lost"),
-    ("offsets last", "committed", "doubled"),
+    ("offsets first", "judged", {"lost"}),
+    ("offsets last", "committed", {"doubled", "books"}),
 ])  # fmt: skip
 def test_offsets_in_a_commit_of_their_own_are_found(worlds: Callable[..., World], mutant, step, found):
-    """Row 1's mutants: offsets before the rows lose some, offsets after them double some."""
+    """Row 1's mutants: offsets before the rows lose some; offsets after them book a stretch twice, and double
+    what of it was refused (what was accepted is recognised)."""
     world = worlds()
     with world.streaming():
         process = world.worker(step, times=2, mutant=mutant)
         process.join(60)
     world.drain()
-    assert found in kinds(world.violations())
+    assert found & kinds(world.violations())
