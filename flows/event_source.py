@@ -128,7 +128,11 @@ class EventSource:
         self._ids = self.topic_ids()
 
     def poll(self, *, max_events: int, max_bytes: int, max_seconds: float) -> Batch:
-        """Gather events until one of the bounds is reached; empty when there were none in time."""
+        """Gather events until one of the bounds is reached; empty when there were none in time.
+
+        While more than a whole batch waits in Kafka the time is not a bound: to cut batches short would only
+        make the backlog last longer.
+        """
         deadline = time.monotonic() + max_seconds
         gathered: dict[Partition, list[Records]] = {}
         events = size = 0
@@ -144,10 +148,14 @@ class EventSource:
                 gathered.setdefault(partition, []).extend(parts)
                 events += sum(len(p) for p in parts)
                 size += sum(len(p.buffer) for p in parts)
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline and not (polled and self._behind() > max_events):
                 break
         self._refuse_made_anew()
         return Batch([self._slice(partition, parts) for partition, parts in gathered.items()])
+
+    def _behind(self) -> int:
+        """Events that wait in Kafka, as far as the last fetches told."""
+        return sum(end - self._consumer.position(_kafka(p)) for p, end in self.ends().items())
 
     def _refuse_made_anew(self) -> None:
         """What was polled from a topic that was made anew under us does not follow what we landed."""
