@@ -58,7 +58,7 @@ def weekly_report(
             reporting.expect_forgotten()
             outcomes = reporting.catch_up()
         else:
-            chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(due)
+            chosen = IsoWeek.named(week, due)
             wanted = [scope_of(each) for each in ([clinic] if clinic else editions(connection))]
             outcomes = [reporting.issue(chosen, wanted, wait=False)]
     sent = sender_of(settings, utc_now).run() if settings.delivers else Tally()

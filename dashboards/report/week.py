@@ -36,6 +36,11 @@ class IsoWeek:
         return cls(year, number)
 
     @classmethod
+    def named(cls, text: str | None, now: dt.datetime) -> "IsoWeek":
+        """The week of this name, or the last that ended. Raises SettingsError for what is no week."""
+        return cls.parse(text) if text else cls.last_completed(now)
+
+    @classmethod
     def last_completed(cls, now: dt.datetime) -> "IsoWeek":
         """The newest week that has ended at `now`."""
         return cls.of(now).shifted(-1)

@@ -59,7 +59,7 @@ def weekly(
 
     settings = settings_of(home)
     now = utc_now()
-    chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
+    chosen = IsoWeek.named(week, now)
     with _warehouse(settings, read_only=out is not None) as connection:
         files = build(
             connection,
@@ -216,7 +216,7 @@ def preview(
 
     settings = settings_of(home)
     now = utc_now()
-    chosen = IsoWeek.parse(week) if week else IsoWeek.last_completed(now)
+    chosen = IsoWeek.named(week, now)
     with _warehouse(settings) as connection:
         files = build(
             connection, week=chosen, clinic=clinic, archive=out, now=now, dashboard_url=settings.reader_url
