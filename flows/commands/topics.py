@@ -1,6 +1,7 @@
 """`dermastream topics`: topics of a clinic's own, so that the broker itself keeps clinics apart."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -24,12 +25,9 @@ def add(
 
     Landing reads them from its next run on. What lies there must be that clinic's, or is quarantined.
     """
-    from producers.contracts import SettingsError
     from producers.publisher import create_clinic_topics
 
-    settings = settings_of(home)
-    if not settings.kafka_bootstrap_servers:
-        raise SettingsError("which broker? Set KAFKA_BOOTSTRAP_SERVERS, or start `dermastream up` first")
+    settings = _with_broker(home)
     created = create_clinic_topics(
         settings.kafka_bootstrap_servers,
         settings.kafka_security,
@@ -58,8 +56,8 @@ def losses(
 
     if accept and not (by.strip() and reason.strip()):
         raise SettingsError("accepting a loss needs --by and --reason")
-    settings = settings_of(home)
-    source = EventSource(settings.kafka_bootstrap_servers or "", security=settings.kafka_security)
+    settings = _with_broker(home)
+    source = EventSource(settings.kafka_bootstrap_servers, security=settings.kafka_security)
     try:
         with store.connect(settings.location, read_only=not accept) as connection:
             found = losses.losses(connection, source.bounds(), source.topic_ids())
@@ -69,3 +67,13 @@ def losses(
                 print("accepted; landing goes on by itself within a minute, or after `dermastream up`")
     finally:
         source.close()
+
+
+def _with_broker(home: Path | None) -> Any:
+    """The settings in force. Raises SettingsError where they name no broker."""
+    from producers.contracts import SettingsError
+
+    settings = settings_of(home)
+    if not settings.kafka_bootstrap_servers:
+        raise SettingsError("which broker? Set KAFKA_BOOTSTRAP_SERVERS, or start `dermastream up` first")
+    return settings
