@@ -89,10 +89,8 @@ def _load_extensions(connection: Connection, location: Location) -> None:
         try:
             package = importlib.resources.files(f"duckdb_extension_{name}")
         except ModuleNotFoundError:
-            raise SettingsError(
-                f"{location.catalog} or {location.data_path} needs DuckDB's {name}: "
-                "install dermastream[scale-out]"
-            ) from None
+            reason = f"{location.catalog} or {location.data_path} needs DuckDB's {name}"
+            raise SettingsError(f"{location.hidden(reason)}: install dermastream[scale-out]") from None
         file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         connection.execute(f"LOAD {_quote(str(file))}")
 
@@ -387,11 +385,10 @@ def detach_file(connection: Connection) -> None:
 
 def make_macros(connection: Connection, catalog: str) -> None:
     """The macros of `sql/main` in another catalog, which holds the relations they read."""
-    connection.execute(f"USE {catalog}")
-    for name, text in _views():
-        if name.startswith("main."):
-            connection.execute(text)
-    connection.execute(f"USE {CATALOG}")
+    with inside(connection, catalog):
+        for name, text in _views():
+            if name.startswith("main."):
+                connection.execute(text)
 
 
 def comment(connection: Connection, subject: str, text: str | None) -> None:
