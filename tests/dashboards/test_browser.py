@@ -118,6 +118,8 @@ def test_keyboard_alone(watched: Watched):
     """Login, skip link, sorting and choosing a clinic work with the keyboard alone."""
     page = watched.page
     page.goto(f"{watched.url}/login")
+    # The browser moves the focus to the first field some time after the page has loaded.
+    page.wait_for_selector("#name:focus")
     page.keyboard.type("manager")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
