@@ -36,6 +36,19 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     # scaled out, others may start just now, too
     connection = retrying()(store.connect, settings.location, memory_limit=limit)
     retrying()(store.migrate, connection, settings.location)
+    with connection, store.kept_open(connection, settings.location):
+        _work(settings, connection, stop, land=land, refresh=refresh, reports=reports)
+
+
+def _work(
+    settings: Settings,
+    connection: store.Connection,
+    stop: threading.Event,
+    *,
+    land: bool,
+    refresh: bool,
+    reports: bool,
+) -> None:
     failures: list[BaseException] = []
     threads = []
     if land:
@@ -64,7 +77,6 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
         thread.join(timeout=10)
     if land:
         lander.close()
-    connection.close()
     if failures:
         raise failures[0]
 

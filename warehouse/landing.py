@@ -19,7 +19,7 @@ from producers.contracts import CODEC_VERSION, Retryable, WarehouseConflict
 from warehouse.decoding import REFUSED, Decoded, arrow_table, origin
 from warehouse.erased import without_erased
 from warehouse.log import Batch, Partition, progress
-from warehouse.store import Connection, Location, naming_failures, rows, statement, transaction
+from warehouse.store import Connection, Location, has_files, naming_failures, rows, statement, transaction
 from warehouse.tombstones import Tombstones
 
 
@@ -89,7 +89,8 @@ def land(
             report = _report(connection, batch_id, decoded, refused)
             before_commit = time.monotonic()
         report = replace(report, commit_seconds=time.monotonic() - before_commit)
-        if any(progress(connection)[p] != offset for p, offset in report.next_offsets.items()):
+        held = progress(connection)
+        if any(held[p] != offset for p, offset in report.next_offsets.items()):
             raise ProgressLost(f"batch {batch_id}: progress is not what was committed")
         return report
 
@@ -164,6 +165,8 @@ def _judge(connection: Connection, decoded: Decoded) -> None:
     for table in rows(connection, statement("landing/known_tables")):
         history = statement("landing/history").replace("raw.TABLE", f"raw.{table['name']}")
         connection.execute(history, {"first": table["first"], "last": table["last"]})
+    if has_files(connection, "landing", "horizon"):
+        connection.execute(statement("landing/aged"))
     connection.execute(statement("landing/unwanted"))
 
 

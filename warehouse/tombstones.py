@@ -78,6 +78,8 @@ class Tombstones:
 
         Raises SettingsError where they were made with another key: landing cannot tell whom to refuse.
         """
+        if not store.has_files(connection, "privacy", "tombstone"):
+            return  # nobody was ever erased: tombstones are never taken away
         row = store.rows(connection, store.statement("privacy/tombstones_version"))[0]
         version = (row["tombstones"], row["newest_at"])
         if version == self._version:

@@ -188,12 +188,23 @@ _TEMPLATE = (
 
 
 def _watch(settings: Settings, seen: dict[str, float], stop: threading.Event) -> None:
-    """Note when each batch could first be read: its ledger row appears with its events, by one commit."""
+    """Note when each batch could first be read: its ledger row appears with its events, by one commit.
+
+    Only what is new is read, as whoever follows the warehouse would: to look must not take the cores.
+    """
     with store.connect(settings.location, read_only=True) as connection:
+        known = store.snapshot_id(connection)
         while not stop.is_set():
-            for (batch_id,) in connection.execute("SELECT DISTINCT batch_id FROM landing.batch").fetchall():
-                seen.setdefault(batch_id, time.time())
-            time.sleep(0.05)
+            if (now := store.snapshot_id(connection)) > known:
+                for (batch_id,) in connection.execute(_NEW_BATCHES, [known + 1, now]).fetchall():
+                    seen.setdefault(batch_id, time.time())
+                known = now
+            time.sleep(0.02)
+
+
+_NEW_BATCHES = """
+SELECT DISTINCT batch_id FROM ducklake_table_insertions('dermastream', 'landing', 'batch', ?::BIGINT, ?::BIGINT)
+"""
 
 
 def _ages(settings: Settings, seen: dict[str, float]) -> list[float]:

@@ -1,4 +1,4 @@
--- temp.keys, temp.known, temp.history. Grain of keys: one accepted event of the batch, with the hash of its
+-- temp.keys, temp.known, temp.history, temp.aged. Grain of keys: one accepted event of the batch, with the hash of its
 -- (source, id); the others are empty as yet. Inputs: incoming and frames (the batch).
 CREATE OR REPLACE TEMP TABLE keys AS
 SELECT
@@ -12,3 +12,4 @@ SELECT
 FROM frames;
 CREATE OR REPLACE TEMP TABLE known (key_hash UBIGINT, occurred_at TIMESTAMPTZ, "table" VARCHAR);
 CREATE OR REPLACE TEMP TABLE history (source VARCHAR, id VARCHAR, content_hash UBIGINT);
+CREATE OR REPLACE TEMP TABLE aged (part INTEGER, "offset" BIGINT, content_hash UBIGINT);

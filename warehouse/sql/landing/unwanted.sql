@@ -1,16 +1,9 @@
 -- temp.unwanted. Grain: one accepted event of the batch that must not land: a duplicate, a conflict, or one from
--- before the horizon. Inputs: keys and suspect (of the batch), history (landed before), landing.horizon.
+-- before the horizon. Inputs: suspect and aged (of the batch), history (landed before).
 -- A duplicate has the source, id and content of another event that landed or stands earlier in the batch; with
--- other content it is a conflict. known_hash is the other event's; null where the horizon refuses: what occurred
--- before it has left the warehouse for its age, so whether it had landed cannot be told.
+-- other content it is a conflict. known_hash is the other event's; null where the horizon refuses.
 CREATE OR REPLACE TEMP TABLE unwanted AS
-WITH horizon AS (SELECT relation, arg_max(before_at, moved_at) AS before_at FROM landing.horizon GROUP BY relation),
-aged AS (
-  SELECT part, "offset", content_hash
-  FROM keys JOIN horizon ON horizon.relation = concat('raw.', "table")
-  WHERE occurred_at < before_at
-),
-young AS (SELECT * FROM suspect ANTI JOIN aged USING (part, "offset")),
+WITH young AS (SELECT * FROM suspect ANTI JOIN aged USING (part, "offset")),
 repeated AS (
   SELECT source, id, arg_min(content_hash, (part, "offset")) AS content_hash, min((part, "offset")) AS place
   FROM young
