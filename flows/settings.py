@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from producers.contracts import SettingsError
+from warehouse import deliveries
 from warehouse.store import Location
 
 PREFIX = "DERMASTREAM_"
@@ -226,7 +227,7 @@ class Settings(BaseSettings):
 
     @property
     def delivery_ledger(self) -> Path:
-        return self.home / "delivery.sqlite"
+        return self.home / deliveries.FILE
 
     @property
     def accounts_file(self) -> Path:

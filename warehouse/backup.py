@@ -5,6 +5,7 @@ they are copied afterwards at leisure, while maintenance is kept from removing a
 
 <folder>/catalog.sqlite   the catalog at one snapshot
          data/…           every file that a snapshot in it needs
+         delivery.sqlite  the send ledger, where there is one; copied after the catalog, so that it knows more
          manifest.json    checksums of files and relations, the progress; written last: without it, unfinished
 """
 
@@ -19,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from producers.contracts.errors import CheckFailed, SettingsError
-from warehouse import audit, catalog_file, store
+from warehouse import audit, catalog_file, deliveries, store
 from warehouse.log import progress
 from warehouse.maintenance import alone, live_files
 from warehouse.store import Connection, Location
@@ -86,12 +87,14 @@ def backup(
     now: dt.datetime,
     actor: str,
     hard_links: bool = False,
+    ledger: Path | None = None,
 ) -> Manifest:
-    """Copy the warehouse at its newest snapshot into `folder`, which is new, empty or an unfinished backup.
+    """Copy the warehouse at its newest snapshot into `folder`, which is new, empty or an unfinished backup;
+    and the send ledger, where `ledger` is one.
 
     `hard_links` shares the data files with the warehouse where both lie on one disk: quick, and no help
     against the loss of that disk. Raises SettingsError for a folder in use, WarehouseConflict while
-    maintenance runs.
+    maintenance runs, CheckFailed for a damaged ledger.
     """
     _only_embedded(location)
     folder = folder.resolve()
@@ -107,6 +110,9 @@ def backup(
         copy = at(folder)
         with store.writer_turn(location):
             catalog_file.copy(location.catalog_file, copy.catalog_file)
+        if ledger is not None and ledger.exists():
+            catalog_file.copy(ledger, folder / deliveries.FILE)
+            _check_ledger(folder / deliveries.FILE)
         catalog_file.move_data(copy.catalog_file, copy.data_path)
         manifest = _describe(folder, now, fill=(location, hard_links))
         manifest.write(folder)
@@ -152,7 +158,8 @@ def _describe(folder: Path, now: dt.datetime, fill: tuple[Location, bool] | None
         relations = checksums(connection)
         snapshot = store.snapshot_id(connection)
         offsets = {f"{p.topic}/{p.number}": offset for p, offset in sorted(progress(connection).items())}
-    files = [_file(folder, path) for path in [folder / "catalog.sqlite", *paths]]
+    alone = [file for file in (folder / "catalog.sqlite", folder / deliveries.FILE) if file.exists()]
+    files = [_file(folder, path) for path in [*alone, *paths]]
     return Manifest(FORMAT, now, snapshot, relations, offsets, files)
 
 
@@ -169,7 +176,9 @@ def _fill(folder: Path, paths: Iterable[Path], source: Location, hard_links: boo
 def restore(folder: Path, home: Path, *, set_aside: bool = False, now: dt.datetime) -> Manifest:
     """Put a backup into `<home>/warehouse`, checked file by file and relation by relation.
 
-    A warehouse already there is refused, or with `set_aside` renamed; nothing is ever deleted. Raises
+    A warehouse already there is refused, or with `set_aside` renamed; nothing is ever deleted. A send ledger
+    already there stays where it knows all that the backup's does; else it is refused or renamed, too. What
+    the backup's has not seen the end of is unknown from then on: it may have been sent since. Raises
     CheckFailed naming the file or relation that is not what the manifest says; `home` is untouched then.
     """
     manifest = Manifest.read(folder)
@@ -189,10 +198,38 @@ def restore(folder: Path, home: Path, *, set_aside: bool = False, now: dt.dateti
             raise CheckFailed(f"{folder / file.path} is not what the manifest says: the backup is damaged")
     _check(staging, manifest)
     catalog_file.move_data(staging / "catalog.sqlite", f"{final / 'data'}/")
+    _restore_ledger(staging / deliveries.FILE, manifest, home.resolve(), set_aside=set_aside, now=now)
     if final.exists():
-        final.rename(final.with_name(f"warehouse.aside-{now:%Y%m%dT%H%M%SZ}"))
+        _set_aside(final, now)
     staging.rename(final)
     return manifest
+
+
+def _restore_ledger(copy: Path, manifest: Manifest, home: Path, *, set_aside: bool, now: dt.datetime) -> None:
+    """Before the warehouse: with a warehouse and without its ledger, everything would be sent again."""
+    if not copy.exists():
+        return
+    _check_ledger(copy)
+    final = home / deliveries.FILE
+    restored = deliveries.Ledger(copy)
+    if final.exists():
+        if restored.ids() <= deliveries.Ledger(final).ids():
+            _remove(copy)
+            return
+        if not set_aside:
+            raise SettingsError(f"{final} lacks what the backup's knows: move it away, or say --set-aside")
+        _set_aside(final, now)
+    restored.restored(manifest.made_at, at=now)
+    copy.rename(final)
+
+
+def _check_ledger(file: Path) -> None:
+    if wrong := deliveries.Ledger(file).broken():
+        raise CheckFailed(f"the send ledger {file}: {wrong[0]}")
+
+
+def _set_aside(path: Path, now: dt.datetime) -> None:
+    path.rename(path.with_name(f"{path.name}.aside-{now:%Y%m%dT%H%M%SZ}"))
 
 
 def _check(staging: Path, manifest: Manifest) -> None:
@@ -229,12 +266,13 @@ def discard(folder: Path) -> None:
     if (folder / "catalog.sqlite").exists():
         shutil.rmtree(folder / "data", ignore_errors=True)
         _remove(folder / "probe.sqlite")
+        _remove(folder / deliveries.FILE)
         _remove(folder / "catalog.sqlite")
 
 
-def _remove(catalog: Path) -> None:
+def _remove(database: Path) -> None:
     for suffix in ("-wal", "-shm", "-journal", ""):
-        catalog.with_name(catalog.name + suffix).unlink(missing_ok=True)
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _file(folder: Path, path: Path) -> File:

@@ -17,7 +17,7 @@ BUSY_SECONDS = 30
 
 
 def copy(source: Path, target: Path) -> None:
-    """A consistent copy of a catalog that may be in use, by SQLite's online backup."""
+    """A consistent copy of an SQLite file that may be in use, by SQLite's online backup."""
     _child("copy", source.resolve(), target.resolve())
 
 

@@ -27,6 +27,9 @@ from typing import Any
 from producers.contracts.errors import CheckFailed, WarehouseUnavailable
 from warehouse.store import statement
 
+FILE = "delivery.sqlite"
+"""Its name in the home folder and in a backup."""
+
 BUSY_SECONDS = 30
 """How long one worker waits for another's transaction; the longest takes milliseconds [A]."""
 
@@ -99,22 +102,29 @@ class Ledger:
         content: str,
         *,
         at: dt.datetime,
+        about: dt.datetime | None = None,
         not_before: dt.datetime | None = None,
         by: str = "plan",
         reason: str = "",
     ) -> bool:
-        """Write down that this is to be delivered; false where it already is, whatever became of it."""
+        """Write down that this is to be delivered; false where it already is, whatever became of it.
+
+        `about`: when what it tells of had happened; null: a person wants it now. What had happened before
+        this ledger was restored from a backup may have been sent by the lost one: it begins as unknown.
+        """
         with self._write() as db:
-            row = (key.id, *(getattr(key, name) for name in Key.__dataclass_fields__), content)
+            lost = _restored_after(db, about) if about else ""
+            state = "unknown" if lost else "planned"
+            row = (key.id, *(getattr(key, name) for name in Key.__dataclass_fields__), content, state)
             times = (at.timestamp(), (not_before or at).timestamp())
             done = db.execute(
                 "INSERT INTO delivery (id, channel, kind, period, scope, recipient, revision, content, state,"
-                " planned_at, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?)"
+                " planned_at, not_before) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING",
                 (*row, *times),
             )
             if done.rowcount:
-                _book(db, key.id, "planned", by, reason, at)
+                _book(db, key.id, state, by, lost or reason, at)
             return done.rowcount == 1
 
     # ── working ─────────────────────────────────────────────────────────────────────────────────────────
@@ -207,6 +217,20 @@ class Ledger:
                 (state, columns.get("digest"), columns.get("not_before"), free, free, delivery.id),
             )
             _book(db, delivery.id, state, delivery.claim or "", detail, at)
+
+    def restored(self, made_at: dt.datetime, *, at: dt.datetime) -> int:
+        """This is a copy made at `made_at`, in use again since `at`: whatever it has not seen the end of may
+        have been sent meanwhile, so a person decides. Gives how many. Call it before anybody works at it."""
+        why = f"restored from a backup of {made_at:%Y-%m-%d %H:%M} UTC: it may have been sent since"
+        with self._write() as db:
+            db.execute("INSERT INTO restored VALUES (?, ?)", (made_at.timestamp(), at.timestamp()))
+            found = db.execute(
+                "UPDATE delivery SET state = 'unknown', claimed_by = NULL, claimed_until = 0"
+                " WHERE state IN ('planned', 'rendered', 'handed over') RETURNING id"
+            ).fetchall()
+            for row in found:
+                _book(db, row["id"], "unknown", "restore", why, at)
+            return len(found)
 
     # ── people ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -341,6 +365,23 @@ class Ledger:
             for row in rows
         ]
 
+    # ── the file ────────────────────────────────────────────────────────────────────────────────────────
+
+    def ids(self) -> set[str]:
+        """Names of all deliveries."""
+        with self._write() as db:
+            return {row["id"] for row in db.execute("SELECT id FROM delivery")}
+
+    def broken(self) -> list[str]:
+        """What does not hold in the file or in its books, a line each."""
+        with self._write() as db:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            found += [row["detail"] for row in db.execute(statement("delivery/broken"))]
+            rows = db.execute("SELECT * FROM delivery").fetchall()
+        return found + [
+            f"{row['id']} is not the name of its key" for row in rows if _key(row).id != row["id"]
+        ]
+
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         """One transaction that nobody else interrupts."""
@@ -355,7 +396,7 @@ class Ledger:
         try:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA synchronous = FULL")
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'expected'").fetchone():
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'restored'").fetchone():
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(statement("delivery/schema"))
             db.execute("BEGIN IMMEDIATE")
@@ -368,6 +409,10 @@ class Ledger:
                 raise
         except sqlite3.OperationalError as error:
             raise WarehouseUnavailable(f"the send ledger {self._file}: {error}") from error
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise CheckFailed(f"the send ledger {self._file} is damaged: {error}") from error
         finally:
             db.close()
 
@@ -377,10 +422,28 @@ def moment(seconds: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
+def _key(row: sqlite3.Row) -> Key:
+    return Key(*(row[name] for name in Key.__dataclass_fields__))
+
+
+def _restored_after(db: sqlite3.Connection, about: dt.datetime) -> str:
+    """Why nobody can know whether that was sent before the ledger was restored; empty where one can."""
+    row = db.execute(
+        "SELECT made_at, restored_at FROM restored WHERE restored_at >= ? ORDER BY restored_at DESC LIMIT 1",
+        (about.timestamp(),),
+    ).fetchone()
+    if row is None:
+        return ""
+    made, put_back = (moment(row[name]) for name in ("made_at", "restored_at"))
+    return (
+        f"may have been sent between the backup of {made:%Y-%m-%d %H:%M} and its restore of "
+        f"{put_back:%Y-%m-%d %H:%M} UTC"
+    )
+
+
 def _delivery(row: sqlite3.Row) -> Delivery:
-    key = Key(*(row[name] for name in Key.__dataclass_fields__))
     told = (row["content"], row["state"], row["digest"], row["attempts"], moment(row["planned_at"]))
-    return Delivery(row["id"], key, *told, claim=row["claimed_by"])
+    return Delivery(row["id"], _key(row), *told, claim=row["claimed_by"])
 
 
 def _book(db: sqlite3.Connection, id_: str, state: str, actor: str, detail: str, at: dt.datetime) -> None:

@@ -48,6 +48,11 @@ def files(connection: Connection, report_id: str) -> list[dict[str, Any]]:
     return exact
 
 
+def documents(connection: Connection) -> list[dict[str, Any]]:
+    """The frozen data of every report, with its place in the archive."""
+    return store.rows(connection, store.statement("archive/documents"))
+
+
 def changed(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """Which files of the archive are not what was issued: `<kind> missing` or `<kind> changed`."""
     wrong = []

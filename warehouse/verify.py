@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from producers.contracts.errors import CheckFailed, WarehouseUnavailable
 from warehouse import store
 from warehouse.audit import broken_links
+from warehouse.deliveries import Ledger
 from warehouse.maintenance import alone, live_files
 from warehouse.store import Connection, Location
 
@@ -47,8 +49,9 @@ class Verified:
     orphans: int = 0
 
 
-def verify(connection: Connection, location: Location) -> Verified:
-    """Look at everything, and give what does not hold. Raises WarehouseConflict while maintenance runs."""
+def verify(connection: Connection, location: Location, ledger: Path | None = None) -> Verified:
+    """Look at everything, the send ledger too where `ledger` is one, and give what does not hold. Raises
+    WarehouseConflict while maintenance runs."""
     with alone(location), store.reading(connection) as snapshot:
         done = Verified(snapshot)
         done.findings += _files(connection, location, done)
@@ -61,7 +64,19 @@ def verify(connection: Connection, location: Location) -> Verified:
         done.findings += _batches(connection, tables)
         done.findings += _duplicates(connection, done.relations)
         done.findings += [Finding("privacy.audit", "chain", link) for link in broken_links(connection)]
+        done.findings += _deliveries(ledger)
     return done
+
+
+def _deliveries(ledger: Path | None) -> Iterator[Finding]:
+    """The send ledger can be read whole, and each delivery is where its last step left it."""
+    if ledger is None or not ledger.exists():
+        return
+    try:
+        for detail in Ledger(ledger).broken():
+            yield Finding("delivery", "ledger", detail)
+    except (CheckFailed, WarehouseUnavailable) as error:
+        yield Finding("delivery", "unreadable", str(error))
 
 
 def checksums(connection: Connection) -> list[Relation]:

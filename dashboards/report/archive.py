@@ -124,6 +124,19 @@ def record(connection: store.Connection, location: store.Location, issued: Seque
                 raise
 
 
+def put_back(connection: store.Connection, archive: Path) -> int:
+    """Write the frozen data of every issue of the lake whose file is gone; gives how many. The other files
+    are made again where they are asked for."""
+    done = 0
+    for row in issues.documents(connection):
+        file = archive / row["week"] / row["edition"] / f"{row['report_id']}.json"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(file, row["document"].encode())
+            done += 1
+    return done
+
+
 def _about(document: Path) -> dict[str, Any]:
     data = ReportData.from_json(document.read_bytes())
     told = ("report_id", "week", "edition", "revision", "snapshot_id", "issued_at")

@@ -60,7 +60,8 @@ def maintain(*, json_: AsJson = False, home: Home = None) -> None:
 
 @app.command
 def verify(*, json_: AsJson = False, home: Home = None) -> None:
-    """Recount and checksum every table, hold the ledger against rows and progress, look for lost files.
+    """Recount and checksum every table, hold the ledger against rows and progress, look for lost files; hold
+    the send ledger against its own steps.
 
     Exit code 1 where something does not hold, naming the relation.
     """
@@ -68,7 +69,7 @@ def verify(*, json_: AsJson = False, home: Home = None) -> None:
 
     settings = settings_of(home)
     with opened(settings) as connection:
-        done = run(connection, settings.location)
+        done = run(connection, settings.location, settings.delivery_ledger)
     rows = sum(relation.rows for relation in done.relations)
     _say(
         asdict(done),
@@ -91,7 +92,7 @@ def backup(
     json_: AsJson = False,
     home: Home = None,
 ) -> None:
-    """Copy catalog and files, consistent at one snapshot, while landing goes on.
+    """Copy catalog, files and send ledger, consistent at one snapshot, while landing and sending go on.
 
     Keep privacy.key elsewhere and safe: without it the tombstones of erased persons cannot be compared.
 
@@ -114,6 +115,7 @@ def backup(
             now=utc_now(),
             actor=getpass.getuser(),
             hard_links=hard_links,
+            ledger=settings.delivery_ledger,
         )
     size = sum(file.bytes for file in done.files)
     _say(
@@ -136,16 +138,19 @@ def restore(
     """Put a backup in place, checked file by file and table by table; erased persons stay erased.
 
     Stop the stack first. Landing resumes at the backup's own offsets, and refuses when Kafka no longer
-    holds them.
+    holds them. The send ledger comes back too, unless there is one that knows more: what may have been sent
+    since the backup is unknown then, and waits for a person: `dermastream report deliveries --open`.
 
     Parameters
     ----------
     set_aside
-        Rename a warehouse that is there; nothing is ever deleted.
+        Rename a warehouse or a send ledger that is there; nothing is ever deleted.
     tombstones
         List of erased persons that is newer than the backup [default: tombstones.jsonl of the home folder].
     """
+    from dashboards.report.archive import put_back
     from flows.clock import utc_now
+    from flows.delivery.working import ledger_of
     from warehouse import backup as backups
     from warehouse import store
     from warehouse.audit import append
@@ -168,11 +173,15 @@ def restore(
             append(
                 connection, "restore", actor=actor, at=now, detail={"from": str(folder), "erased": len(again)}
             )
+        reports = put_back(connection, settings.archive_dir)
+    unknown = len(ledger_of(settings).listed(states=("unknown",)))
     _say(
         asdict(done),
         json_,
         f"{len(done.files)} files of {done.made_at:%Y-%m-%d %H:%M} UTC, snapshot {done.snapshot_id}, "
-        f"{sum(r.rows for r in done.relations)} rows, all checksums equal; {len(again)} persons erased again",
+        f"{sum(r.rows for r in done.relations)} rows, all checksums equal; "
+        f"{len(again)} persons erased again; {reports} reports put back into the archive; "
+        f"{unknown} deliveries of unknown outcome",
     )
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -193,7 +194,11 @@ class Reporting:
             return 0
         data = ReportData.from_json(issued.read_bytes())
         return sum(
-            self._plan(Key("mail", "weekly", data.week, data.edition, each.account, data.revision), issued)
+            self._plan(
+                Key("mail", "weekly", data.week, data.edition, each.account, data.revision),
+                issued,
+                about=data.iso_week.end,
+            )
             for each in self._policy.readers(data.edition, at=self._now, signals=False)
         )
 
@@ -212,9 +217,9 @@ class Reporting:
         last = self._ledger.last_revision(kind, data.week, data.edition, account)
         return Key("mail", kind, data.week, data.edition, account, last + 1)
 
-    def _plan(self, key: Key, issued: Path, *, by: str = "plan", reason: str = "") -> int:
+    def _plan(self, key: Key, issued: Path, **more: Any) -> int:
         stem = issued.relative_to(self._settings.archive_dir).with_suffix("").as_posix()
-        return self._ledger.plan(key, json.dumps({"report": stem}), at=self._now, by=by, reason=reason)
+        return self._ledger.plan(key, json.dumps({"report": stem}), at=self._now, **more)
 
     def _tell_delay(self, facts: Facts, scope: str, behind: dict[str, dt.datetime]) -> int:
         """Once a week and reader, when patience is over."""
@@ -224,7 +229,10 @@ class Reporting:
         content = json.dumps(_delay(facts, behind).content())
         return sum(
             self._ledger.plan(
-                Key("mail", "delayed", facts.week.label, scope, each.account, 1), content, at=self._now
+                Key("mail", "delayed", facts.week.label, scope, each.account, 1),
+                content,
+                at=self._now,
+                about=facts.week.end,
             )
             for each in self._policy.readers(scope, at=self._now, signals=False)
         )

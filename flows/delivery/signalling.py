@@ -107,7 +107,9 @@ class Signalling:
             return 0
         content = json.dumps(self._note(moment).content())
         not_before = after_quiet(now, self._settings.signal_quiet_hours, self._settings.report_time_zone)
-        return sum(self._ledger.plan(key, content, at=now, not_before=not_before) for key in waiting)
+        return sum(
+            self._ledger.plan(key, content, at=now, about=moment.at, not_before=not_before) for key in waiting
+        )
 
     def _readers(self, moment: Moment, now: dt.datetime) -> dict[str, str]:
         """Account -> scope under which it may know of this signal."""
@@ -142,6 +144,7 @@ class Signalling:
                 Key("mail", "digest", str(day), scope, account, 1),
                 json.dumps(self._digest(several, day).content()),
                 at=now,
+                about=end,
             )
             for (account, scope), several in told.items()
         )
@@ -198,7 +201,7 @@ class Signalling:
             "data": data | {"detail": moment.detail, "url": _link(self._settings, signal)},
         }
         key = Key("webhook", "signal", moment.period, "network", WEBHOOK, 1)
-        return self._ledger.plan(key, json.dumps(payload), at=now)
+        return self._ledger.plan(key, json.dumps(payload), at=now, about=moment.at)
 
 
 def after_quiet(now: dt.datetime, quiet: str, zone: str) -> dt.datetime:

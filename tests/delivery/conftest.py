@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from dashboards.accounts import add_user
+from flows.cli import app
 from flows.delivery.mail import MailChannel
 from flows.delivery.sender import Sender, Tally
 from flows.stack import ports
 from tests.delivery import worker
-from tests.delivery.server import Mailbox, running
+from tests.delivery.server import PASSWORD, USER, Mailbox, running
+from warehouse import store
 from warehouse.deliveries import Key, Ledger, Recipient
+
+Run = Callable[..., Any]
 
 NOW = dt.datetime(2026, 11, 16, 7, tzinfo=dt.UTC)
 
@@ -77,3 +82,40 @@ def post(tmp_path: Path, certificate: Path) -> Iterator[Post]:
     with running(mailbox, certificate, port=port) as authority:
         (tmp_path / "authority.pem").write_bytes(authority.read_bytes())
         yield Post(tmp_path, ledger, mailbox, port)
+
+
+@pytest.fixture
+def mailbox(
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch, lake: store.Location
+) -> Iterator[Mailbox]:
+    """A mail server, and the settings that name it; `lake` is the module's own warehouse."""
+    found, port = Mailbox(), ports.any_free()
+    (tmp_path / "password").write_text(PASSWORD)
+    with running(found, certificate, port=port) as authority:
+        settings = {
+            "HOME": tmp_path, "CATALOG": lake.catalog, "DATA_PATH": lake.data_path, "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": port, "MAIL_USER": USER, "MAIL_PASSWORD_FILE": tmp_path / "password",
+            "MAIL_CAFILE": authority, "MAIL_FROM": "Reports <r@net.example>", "MAIL_DOMAINS": "d.example",
+            "DASHBOARD_URL": "https://dash.example",
+        }  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(f"DERMASTREAM_{name}", str(value))
+        for name, role, clinics in (("mia", "clinic_manager", ["north"]), ("noor", "network_manager", [])):
+            add_user(
+                tmp_path / "dashboard" / "accounts.sqlite", name, "a long enough password", role, clinics
+            )
+        yield found
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run(mailbox: Mailbox, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process and give its JSON, or its text."""
+
+    def running_(*words: str) -> Any:
+        capsys.readouterr()
+        app(["report", *words])
+        said = capsys.readouterr().out
+        return json.loads(said) if "--json" in words else said
+
+    return running_

@@ -2,25 +2,17 @@
 
 import email
 import email.policy
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 
-from dashboards.accounts import add_user
-from flows.cli import app
-from flows.stack import ports
 from producers.contracts import CheckFailed, SettingsError
-from tests.delivery.server import PASSWORD, USER, Mailbox, running
+from tests.delivery.conftest import Run
+from tests.delivery.server import Mailbox
 from tests.report import world
 from warehouse import store
 
 pytestmark = pytest.mark.integration
-
-Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -29,43 +21,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> store.Location:
     connection, location = world.fill(tmp_path_factory.mktemp("lake"))
     connection.close()
     return location
-
-
-@pytest.fixture
-def mailbox(
-    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch, lake: store.Location
-) -> Iterator[Mailbox]:
-    """A mail server, and the settings that name it."""
-    found, port = Mailbox(), ports.any_free()
-    (tmp_path / "password").write_text(PASSWORD)
-    with running(found, certificate, port=port) as authority:
-        settings = {
-            "HOME": tmp_path, "CATALOG": lake.catalog, "DATA_PATH": lake.data_path, "MAIL_HOST": "127.0.0.1",
-            "MAIL_PORT": port, "MAIL_USER": USER, "MAIL_PASSWORD_FILE": tmp_path / "password",
-            "MAIL_CAFILE": authority, "MAIL_FROM": "Reports <r@net.example>", "MAIL_DOMAINS": "d.example",
-            "DASHBOARD_URL": "https://dash.example",
-        }  # fmt: skip
-        for name, value in settings.items():
-            monkeypatch.setenv(f"DERMASTREAM_{name}", str(value))
-        for name, role, clinics in (("mia", "clinic_manager", ["north"]), ("noor", "network_manager", [])):
-            add_user(
-                tmp_path / "dashboard" / "accounts.sqlite", name, "a long enough password", role, clinics
-            )
-        yield found
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def run(mailbox: Mailbox, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process and give its JSON, or its text."""
-
-    def running_(*words: str) -> Any:
-        capsys.readouterr()
-        app(["report", *words])
-        said = capsys.readouterr().out
-        return json.loads(said) if "--json" in words else said
-
-    return running_
 
 
 def made(run: Run, *words: str) -> str:

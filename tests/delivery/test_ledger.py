@@ -130,3 +130,17 @@ def test_a_ledger_we_cannot_open_is_named(tmp_path: Path):
     (tmp_path / "delivery.sqlite").mkdir()
     with pytest.raises(WarehouseUnavailable, match="the send ledger"):
         Ledger(tmp_path / "delivery.sqlite")
+
+
+def test_what_happens_after_a_restore_is_sent(ledger: Ledger):
+    """Only what had happened before the restore may have been sent by the lost one; and a person may ask."""
+    assert ledger.restored(NOW, at=LATER) == 1
+    news = Key("mail", "signal", "s/2", "network", "noor", 1)
+    asked = Key("mail", "resent", "2026-W46", "network", "noor", 1)
+    old = Key("mail", "signal", "s/1", "network", "noor", 1)
+    ledger.plan(news, "{}", at=LATER, about=LATER + dt.timedelta(seconds=1))
+    ledger.plan(asked, "{}", at=LATER)
+    ledger.plan(old, "{}", at=LATER, about=LATER)
+    states = {row["id"]: row["state"] for row in ledger.listed()}
+    assert states == {KEY.id: "unknown", news.id: "planned", asked.id: "planned", old.id: "unknown"}
+    assert ledger.broken() == []

@@ -52,3 +52,10 @@ CREATE TABLE IF NOT EXISTS expected (
   ended_at REAL,             -- null: not issued yet
   PRIMARY KEY (week, scope)
 ) STRICT, WITHOUT ROWID;
+
+-- relation: restored. grain: one time that this ledger was put back from a backup. What happened before may have been
+-- sent by the ledger that was lost.
+CREATE TABLE IF NOT EXISTS restored (
+  made_at REAL NOT NULL,     -- of the backup
+  restored_at REAL NOT NULL
+) STRICT;
