@@ -18,7 +18,7 @@ from dashboards.accounts import Account, Sessions
 from dashboards.assets import Assets
 from dashboards.audit import Audit
 from dashboards.limits import EXPORT_COST, Limits
-from dashboards.queries import Reader, Row
+from dashboards.queries import Past, Reader, Row
 from dashboards.settings import DashboardSettings
 from dashboards.views import freshness
 
@@ -30,6 +30,14 @@ _ERRORS = {
         "Or the form is out of date: go back, load the page again and repeat.",
     ),
     404: ("There is nothing here", "Either it does not exist or your account does not reach it."),
+    409: (
+        "That is not what was issued",
+        "The archive's file differs from its checksum, and so does the one made again: tell who runs this.",
+    ),
+    410: (
+        "That moment is not kept any more",
+        "The figures of the report itself are in the archive; the overview has today's.",
+    ),
     413: ("That is too much", "The form was larger than any of ours."),
     422: ("That was refused", "Please go back and correct it."),
     429: ("Too many requests", "Please wait a moment, or close some of your open pages."),
@@ -55,6 +63,7 @@ class Site:
         self.limits = Limits()
         self.assets = Assets()
         self.reader = Reader(settings.location)
+        self.past = Past(settings.location)
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_TEMPLATES),
             autoescape=True,

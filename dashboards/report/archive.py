@@ -8,10 +8,11 @@ import contextlib
 import dataclasses
 import datetime as dt
 import fcntl
+import hashlib
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from dashboards.report.render_text import render_text
 from dashboards.report.revising import differences
 from dashboards.report.view import fingerprint
 from dashboards.report.week import IsoWeek
-from producers.contracts.errors import SettingsError, WarehouseConflict
+from producers.contracts.errors import CheckFailed, SettingsError, WarehouseConflict
 from warehouse import issues, store
 
 _ATTEMPTS = 3
@@ -135,6 +136,22 @@ def put_back(connection: store.Connection, archive: Path) -> int:
             _write(file, row["document"].encode())
             done += 1
     return done
+
+
+def content(row: Mapping[str, Any], archive: Path) -> bytes:
+    """One file of an issue, `row` as in dashboard/report_file: as it lies in the archive, or made again from
+    the frozen data. Raises CheckFailed where neither is what was issued."""
+    file = archive / row["week"] / row["edition"] / f"{row['report_id']}.{row['kind']}"
+    if file.is_file() and _is(found := file.read_bytes(), row["sha256"]):
+        return found
+    data = ReportData.from_json(row["document"].encode())
+    if _is(made := RENDERERS[row["kind"]](data), row["sha256"]):
+        return made
+    raise CheckFailed(f"{file.name} is not what was issued, and comes out as something else when made again")
+
+
+def _is(content: bytes, sha256: str) -> bool:
+    return hashlib.sha256(content).hexdigest() == sha256
 
 
 def _about(document: Path) -> dict[str, Any]:

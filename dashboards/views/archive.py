@@ -3,48 +3,61 @@
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
+from dashboards import words
+from dashboards.queries import Row
 from dashboards.views.context import NETWORK
 
 
 @dataclass(frozen=True)
+class File:
+    """One file of an issue. `checksum` is its SHA-256, hexadecimal."""
+
+    kind: str
+    address: str
+    size: str
+    checksum: str
+
+
+@dataclass(frozen=True)
 class Report:
-    """One issue in the archive: `files` are (kind, address), in the order people want them."""
+    """One issue in the archive, its files in the order people want them."""
 
     week: str
-    edition: str
     title: str
     report_id: str
-    files: tuple[tuple[str, str], ...]
+    revision: str
+    issued: str
+    files: tuple[File, ...]
 
 
-_KINDS = ("html", "pdf", "csv", "json")
+_KINDS = ("html", "pdf", "csv", "txt", "json")
 
 
-def issues(paths: Iterable[PurePosixPath], names: Mapping[str, str]) -> list[Report]:
-    """Issues of `<week>/<edition>/<report id>.<kind>`, newest week first; `names` by clinic_id."""
-    found: dict[tuple[str, str, str], list[str]] = {}
-    for path in paths:
-        week, edition = path.parts[:2]
-        found.setdefault((week, edition, path.stem), []).append(path.suffix.removeprefix("."))
-    shown = []
-    for (week, edition, report_id), kinds in sorted(found.items(), key=_newest_first):
-        clinic_id = edition.removeprefix("clinic-")
-        title = "Network" if edition == NETWORK else names.get(clinic_id, clinic_id)
-        files = tuple(
-            (
-                kind.upper(),
-                "/reports/" + urllib.parse.quote(f"{week}/{edition}/{report_id}.{kind}"),
-            )
-            for kind in _KINDS
-            if kind in kinds
+def issues(rows: Iterable[Row], names: Mapping[str, str]) -> list[Report]:
+    """Rows of dashboard/report, in their order; `names` by clinic_id."""
+    return [_issue(row, names) for row in rows]
+
+
+def _issue(row: Row, names: Mapping[str, str]) -> Report:
+    clinic_id = row["edition"].removeprefix("clinic-")
+    given = {file["kind"]: file for file in row["files"]}
+    folder = f"/reports/{row['week']}/{row['edition']}"
+    files = tuple(
+        File(
+            kind.upper(),
+            urllib.parse.quote(f"{folder}/{row['report_id']}.{kind}"),
+            f"{max(1, round(given[kind]['bytes'] / 1000)):,} KB",
+            given[kind]["sha256"],
         )
-        shown.append(Report(week, edition, title, report_id, files))
-    return shown
-
-
-def _newest_first(item: tuple[tuple[str, str, str], list[str]]) -> tuple[int, bool, str, str]:
-    (week, edition, report_id), _ = item
-    number = int("".join(digit for digit in week if digit.isdigit()) or 0)
-    return (-number, edition != NETWORK, edition, report_id)
+        for kind in _KINDS
+        if kind in given
+    )
+    return Report(
+        row["week"],
+        "Network" if row["edition"] == NETWORK else names.get(clinic_id, clinic_id),
+        row["report_id"],
+        f"revision {row['revision']}: {row['reason']}" if row["reason"] else "",
+        words.moment(row["issued_at"]),
+        files,
+    )

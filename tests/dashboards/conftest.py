@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hashlib
 import os
 import socket
 import threading
@@ -158,6 +159,23 @@ BATCH = {
 }  # fmt: skip
 
 
+EDITIONS = ("network", *(f"clinic-{clinic_id}" for clinic_id in CLINICS))
+
+
+def _page(edition: str) -> bytes:
+    return f"<p>secret of {edition}</p>".encode()
+
+
+def _issued() -> Iterator[dict[str, Any]]:
+    """The archive's rows: each edition's page, and the frozen data, here a few words only."""
+    for edition in EDITIONS:
+        issue = {"report_id": f"2026-W09-{edition}-s1-r1", "week": "2026-W09", "edition": edition}
+        more = {"revision": 1, "snapshot_id": 1, "issued_at": NOW, "reason": None, "bytes": 40}
+        digest = hashlib.sha256(_page(edition)).hexdigest()
+        yield issue | more | {"kind": "html", "sha256": digest, "document": None}
+        yield issue | more | {"kind": "json", "sha256": digest, "document": f'{{"secret of": "{edition}"}}'}
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A migrated warehouse with three clinics, a year and 26 weeks of results, and one landed batch."""
@@ -176,6 +194,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     )  # fmt: skip
     lake.insert("mart.metric_result", *_year(), *_weeks())
     lake.insert("landing.batch", BATCH)
+    lake.insert("mart.report_file", *_issued())
     for relation, rows in world.rows(AS_OF):
         lake.insert(relation, *rows)
     with store.transaction(connection, location):
@@ -212,10 +231,10 @@ def settings(lake: Lake, tmp_path: Path) -> DashboardSettings:
     accounts.add_user(accounts_path, "north", PASSWORD, "clinic_manager", ("clinic-north",))
     accounts.add_user(accounts_path, "harbour", PASSWORD, "clinic_manager", ("clinic-harbour",))
     archive = tmp_path / "reports"
-    for edition in ("network", *(f"clinic-{clinic_id}" for clinic_id in CLINICS)):
+    for edition in EDITIONS:
         folder = archive / "2026-W09" / edition
         folder.mkdir(parents=True)
-        (folder / f"2026-W09-{edition}-s1-r1.html").write_text(f"<p>secret of {edition}</p>")
+        (folder / f"2026-W09-{edition}-s1-r1.html").write_bytes(_page(edition))
     return DashboardSettings(
         location=lake.location,
         accounts=accounts_path,

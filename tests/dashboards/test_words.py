@@ -1,7 +1,6 @@
 """What the pages say: numbers in words, in the words of the reports and the metric cards."""
 
 import datetime as dt
-from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from dashboards.report import changes
 from dashboards.report import words as report_words
 from dashboards.report.model import Figure
 from dashboards.state import State, UnknownState
-from dashboards.views import archive, clocks, figures, freshness, overview
+from dashboards.views import clocks, figures, freshness, overview
 from tests.dashboards.conftest import AS_OF, BATCH, NOW, incidence, result
 from warehouse.metrics.cards import CARDS, SAFETY_CARDS
 from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
@@ -204,21 +203,3 @@ def test_freshness(minutes: int, state: str, says: str):
     assert (shown.state, shown.summary) == (state, says)
     assert dict(shown.times)["Metrics computed"] == "not yet"
     assert dict(shown.counts) == {"Landed": "1,288", "Duplicates": "9", "Quarantined": "3"}
-
-
-def test_reports_newest_first():
-    """Issues come by week, the newest first, the network's before the clinics'."""
-    paths = [
-        PurePosixPath(f"{week}/{edition}/{week}-{edition}-s1-r1.{kind}")
-        for week in ("2025-W52", "2026-W01")
-        for edition in ("clinic-a", "network")
-        for kind in ("csv", "html", "pdf")
-    ]
-    shown = archive.issues(paths, {"a": "North Street"})
-    assert [(each.week, each.title) for each in shown] == [
-        ("2026-W01", "Network"),
-        ("2026-W01", "North Street"),
-        ("2025-W52", "Network"),
-        ("2025-W52", "North Street"),
-    ]
-    assert [kind for kind, _ in shown[0].files] == ["HTML", "PDF", "CSV"]
