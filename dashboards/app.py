@@ -37,6 +37,7 @@ def create_app(settings: DashboardSettings, clock: Callable[[], dt.datetime]) ->
         site.live.close()
         await watcher
         site.reader.close()
+        site.past.close()
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)

@@ -156,12 +156,14 @@ class Queries:
 class Reader:
     """A read-only warehouse for many threads: one DuckDB, one session and one snapshot a page.
 
+    `snapshot` holds it at an older one; null: always the newest.
     Opened at the first read, so that the dashboard may start before there is a warehouse. Rows are kept until
     the next snapshot or computation, by query and every parameter: the scope is one of them.
     """
 
-    def __init__(self, location: store.Location) -> None:
+    def __init__(self, location: store.Location, snapshot: int | None = None) -> None:
         self._location = location
+        self._snapshot = snapshot
         self._connection: store.Connection | None = None
         self._lock = threading.Lock()
         self._memory = Memory(Kept(), Kept())
@@ -197,7 +199,9 @@ class Reader:
     def _open(self) -> store.Connection:
         with self._lock:
             if self._connection is None:
-                opened = store.connect(self._location, read_only=True, memory_limit=MEMORY_LIMIT)
+                opened = store.connect(
+                    self._location, read_only=True, memory_limit=MEMORY_LIMIT, snapshot=self._snapshot
+                )
                 if not store.rows(opened, store.statement("dashboard/ready"))[0]["ready"]:
                     opened.close()
                     raise SettingsError("the warehouse is being set up: its views are not there yet")
@@ -205,3 +209,39 @@ class Reader:
                 opened.execute("SET threads = 1")
                 self._connection = opened
             return self._connection
+
+
+class NotKept(Exception):
+    """That snapshot is gone, or older than what the pages read."""
+
+
+class Past:
+    """Older snapshots, one open at a time, the last asked for: a week's reports all name the same."""
+
+    def __init__(self, location: store.Location) -> None:
+        self._location = location
+        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+        self._snapshot: int | None = None
+
+    @contextmanager
+    def queries(self, snapshot: int, scope: Scope) -> Iterator[Queries]:
+        """The queries of one page as it was at that snapshot. Raises NotKept."""
+        with self._lock:
+            if self._reader is None or snapshot != self._snapshot:
+                self._close()
+                self._reader, self._snapshot = Reader(self._location, snapshot), snapshot
+            try:
+                with self._reader.queries(scope) as queries:
+                    yield queries
+            except (SettingsError, store.Error) as error:
+                raise NotKept(str(error)) from None
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None

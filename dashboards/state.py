@@ -11,6 +11,8 @@ PERIODS = {"13": "13 weeks", "26": "26 weeks", "52": "52 weeks"}
 SKIN_TYPES = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"}
 """Fitzpatrick skin types."""
 
+KEPT = ("snapshot", "live")
+"""What else goes along from page to page."""
 FILTERS = ("weeks", "clinic", "protocol", "device", "skin")
 """What the filter bar sets; kept from page to page."""
 SUBJECTS = ("by", "signal", "session", "operator", "lot", "cartridge", "relation", "address")
@@ -29,7 +31,7 @@ class State:
     """One page's state. `clinic` is a clinic_id, `network`, or null for the reader's default; `device` and
     `operator` are `<clinic_id>/<id>`. `by` is what the safety page groups by.
     `sort` is `<table>.<column>`. `live` is whether the page follows the
-    warehouse. A null is not chosen."""
+    warehouse. `snapshot` is the moment of an issued report, null for now. A null is not chosen."""
 
     path: str = "/"
     weeks: str = "52"
@@ -47,6 +49,7 @@ class State:
     address: str | None = None
     sort: str | None = None
     order: str = "asc"
+    snapshot: str | None = None
     live: str = "on"
 
     @classmethod
@@ -66,6 +69,8 @@ class State:
             longest = _LONGEST_ADDRESS if name == "address" else _LONGEST
             if len(value) > longest or (name == "sort" and value and not _SORT.fullmatch(value)):
                 raise UnknownState(f"{name} is not a value it can have")
+            if name == "snapshot" and value and not _SNAPSHOT.fullmatch(value):
+                raise UnknownState("snapshot is not a number")
             given[name] = value
         return cls(path, **{name: value for name, value in given.items() if value})
 
@@ -81,7 +86,7 @@ class State:
 
     def to(self, path: str, **changes: str | None) -> str:
         """The address of another page: the filters go along, what this page was about does not."""
-        kept = State(path, **{name: getattr(self, name) for name in (*FILTERS, "live")})
+        kept = State(path, **{name: getattr(self, name) for name in (*FILTERS, *KEPT)})
         return kept.url(**changes)
 
     def sorted_by(self, table: str, column: str, now: tuple[str, str]) -> str:
@@ -106,6 +111,7 @@ class State:
 
 _DEFAULT = State()
 _NAMES = tuple(each.name for each in fields(State) if each.name != "path")
+_SNAPSHOT = re.compile(r"[0-9]{1,15}")
 _SORT = re.compile(r"[a-z_]{1,40}\.[a-z0-9_]{1,40}")
 GROUPINGS = {
     "operator": "Operators",

@@ -17,12 +17,15 @@ from dashboards.report.model import (
 from dashboards.report.words import CHECKS, SUPPRESSED, count, interval_text, ratio_text, value_text
 
 
-def link(data: ReportData, clinic: str, anchor: str = "") -> str:
-    """The same view in the dashboard, as it was at the report's snapshot; empty without a dashboard."""
+def link(data: ReportData, anchor: str = "", *, path: str = "/", **state: str) -> str:
+    """The same view in the dashboard, as it was at the report's snapshot; empty without a dashboard.
+
+    `state`: what the page is about, as dashboards.state names it; `anchor`: the tile or panel.
+    """
     if not data.dashboard_url:
         return ""
-    query = urllib.parse.urlencode({"clinic": clinic, "snapshot": data.snapshot_id})
-    return f"{data.dashboard_url}/?{query}" + (f"#{anchor}" if anchor else "")
+    query = urllib.parse.urlencode({**state, "snapshot": data.snapshot_id})
+    return f"{data.dashboard_url}{path}?{query}" + (f"#{anchor}" if anchor else "")
 
 
 def signal_link(base_url: str, signal_id: str) -> str:
@@ -63,7 +66,7 @@ def _signal(data: ReportData, row: SignalRow) -> dict[str, Any]:
     status = "" if row.status == row.state or row.state == "new" else row.status
     return {
         "name": f"{row.state.capitalize()}: {row.rule}",
-        "href": signal_link(data.dashboard_url, row.signal_id),
+        "href": link(data, path="/signals", signal=row.signal_id),
         "cells": [
             [about(row.scope, row.scope_id), row.flag],
             [strength(row.value), "" if row.q is None else f"q {row.q:.2g}"],
@@ -108,7 +111,7 @@ def funnel(data: ReportData) -> dict[str, Any] | None:
         return None
     return {
         "heading": "Adverse events, observed over expected",
-        "href": link(data, data.scope_id),
+        "href": link(data, "panel-clinics", path="/safety", clinic=data.scope_id),
         "alt": _funnel_alt(data),
         "caption": (
             "365 days, sessions at least 14 days old, adjusted for case mix; 1 is as expected. By chance "
@@ -122,7 +125,7 @@ def funnel(data: ReportData) -> dict[str, Any] | None:
 def _funnel_row(data: ReportData, point: FunnelPoint) -> dict[str, Any]:
     return {
         "name": point.display_name,
-        "href": link(data, point.clinic_id),
+        "href": link(data, "panel-clinics", path="/safety", clinic=point.clinic_id),
         "cells": [
             _ratio(point),
             _events(point),
@@ -188,7 +191,8 @@ def due(data: ReportData) -> dict[str, Any] | None:
 
 def _due_row(data: ReportData, row: DueRow) -> dict[str, Any]:
     cells = [[SUPPRESSED if n is None else count(n), ""] for n in (row.due, row.at_risk, row.overdue)]
-    return {"name": row.display_name, "href": link(data, row.clinic_id), "cells": cells}
+    href = link(data, "panel-due", path="/adherence", clinic=row.clinic_id)
+    return {"name": row.display_name, "href": href, "cells": cells}
 
 
 def devices(data: ReportData) -> dict[str, Any]:
@@ -212,7 +216,8 @@ def _device_row(data: ReportData, row: DeviceRow) -> dict[str, Any]:
         ["never" if never else f"{row.last_calibrated_on:%Y-%m-%d}", ""],
         ["since it came" if never else f"{row.days_overdue} days", ""],
     ]
-    return {"name": row.device_id, "href": link(data, row.clinic_id), "cells": cells}
+    href = link(data, "panel-devices", path="/clinic", clinic=row.clinic_id)
+    return {"name": row.device_id, "href": href, "cells": cells}
 
 
 def check(row: CheckRow) -> str:

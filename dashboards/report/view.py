@@ -46,7 +46,7 @@ def words(data: ReportData) -> dict[str, Any]:
         "tiles": [_tile(data, tile) for tile in data.tiles],
         "trend": {
             "heading": "Adverse events per 100 sessions, last 12 weeks",
-            "href": link(data, data.scope_id, "trend"),
+            "href": link(data, "panel-trend", clinic=data.scope_id),
             "alt": chart_alt(data.trend),
             "caption": (
                 "Points are weekly values, bars their 95% intervals; hollow points are provisional. "
@@ -128,7 +128,11 @@ def _tile(data: ReportData, tile: Tile) -> dict[str, Any]:
     before = "Last week" if figure.period == "week" else "A week earlier"
     return {
         "title": word.title,
-        "href": link(data, data.scope_id, f"tile-{figure.metric_id}"),
+        "href": link(
+            data,
+            "panel-trend" if figure.period == "week" else f"tile-{figure.metric_id}",
+            clinic=data.scope_id,
+        ),
         "alt": spark_alt(tile),
         "span": _span(figure) + (", provisional" if tile.provisional else ""),
         "value": value_text(figure),
@@ -183,7 +187,7 @@ def _clinics(data: ReportData) -> dict[str, Any] | None:
         "rows": [
             {
                 "name": row.display_name,
-                "href": link(data, row.clinic_id),
+                "href": link(data, clinic=row.clinic_id),
                 "cells": [
                     cell(row.incidence),
                     cell(row.incidence_week),
@@ -215,7 +219,7 @@ def _protocols(data: ReportData) -> dict[str, Any] | None:
         "rows": [
             {
                 "name": row.protocol_id,
-                "href": link(data, "network"),
+                "href": link(data, "panel-benefit", path="/protocols", protocol=row.protocol_id),
                 "cells": [[row.indication.replace("-", " "), ""], cell(row.incidence), cell(row.improvement)],
             }
             for row in data.protocols

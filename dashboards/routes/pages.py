@@ -1,7 +1,9 @@
 """Pages, their tables as files and their charts as pictures: one route a page, one route for all files."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -13,6 +15,7 @@ from dashboards import charts, exports, live
 from dashboards.accounts import Account
 from dashboards.page import Page, Panel
 from dashboards.pages import BY_NAME, PAGES, Definition, navigation
+from dashboards.queries import NotKept, Row
 from dashboards.routes import filters
 from dashboards.site import Site
 from dashboards.state import State, UnknownState
@@ -49,11 +52,10 @@ def _shown(site: Site, definition: Definition) -> Callable[..., Response]:
 def render(site: Site, request: Request, definition: Definition) -> Response:
     """The page in the state its address names."""
     state = parse(request, definition)
-    with site.reader.queries(request.state.account.scope) as queries:
-        context = Context(
-            request.state.account, state, queries, site.clock(), site.audit, site.settings.accounts
-        )
+    with _context(site, request, state) as (context, then):
         page = _built(definition, context)
+        if then:  # nothing can be done about what was
+            page = replace(page, forms=())
         bar = filters.bar(context, definition)
         newest = context.freshness
     site.note(request, "view")
@@ -68,11 +70,39 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
         navigation=navigation(request.state.account),
         csrf=site.form_token(request),
         metrics=live.revision(newest),
-        freshness=site.freshness(newest, site.clock()),
+        freshness=site.freshness(newest, context.now),
+        then=then,
+        now_url=state.url(snapshot=None),
         themes=_THEMES,
         acting=(acting := any(form.method == "post" for form in page.forms)),
-        live=state.live == "on" and not acting,
+        live=state.live == "on" and not acting and not then,
     )
+
+
+@contextmanager
+def _context(site: Site, request: Request, state: State) -> Iterator[tuple[Context, Row]]:
+    """What a page is built from; and the report whose moment the address names, empty for now.
+
+    Only a snapshot that a report of the reader's names may be gone back to. Raises HTTPException: 404 for
+    another, 410 where it is not kept any more.
+    """
+    account: Account = request.state.account
+    with site.reader.queries(account.scope) as queries:
+        if state.snapshot is None:
+            yield Context(account, state, queries, site.clock(), site.audit, site.settings.accounts), {}
+            return
+        named = queries.read("report_snapshot", snapshot=int(state.snapshot))
+    if not named:
+        raise HTTPException(404)
+    (then,) = named
+    try:
+        with site.past.queries(int(state.snapshot), account.scope) as queries:
+            yield (
+                Context(account, state, queries, then["issued_at"], site.audit, site.settings.accounts),
+                then,
+            )
+    except NotKept:
+        raise HTTPException(410) from None
 
 
 def parse(request: Request, definition: Definition) -> State:
@@ -112,10 +142,7 @@ def _exported(site: Site) -> Callable[..., Response]:
         if definition is None or kind not in exports.KINDS:
             raise HTTPException(404)
         state = parse(request, definition)
-        with site.reader.queries(request.state.account.scope) as queries:
-            context = Context(
-                request.state.account, state, queries, site.clock(), site.audit, site.settings.accounts
-            )
+        with _context(site, request, state) as (context, _):
             page = _built(definition, context)
             panel = page.panel(panel_id)
             if panel is None:

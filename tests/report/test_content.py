@@ -147,7 +147,10 @@ def test_each_figure_leads_to_the_dashboard_at_the_same_snapshot(warehouse: Ware
         warehouse[0], week=WEEK, clinic="north", computed_at=NOW, dashboard_url="https://d.example/"
     )
     address = f"https://d.example/?clinic=north&snapshot={data.snapshot_id}"
-    assert words(data)["tiles"][0]["href"] == f"{address}#tile-adverse_event_incidence"
+    assert [tile["href"] for tile in words(data)["tiles"]][:2] == [
+        f"{address}#panel-trend",
+        f"{address}#tile-adverse_event_incidence",
+    ]
     assert address.replace("&", "&amp;") in render_html(data).decode()
     assert address.encode() in render_pdf(data)
     assert fingerprint(data) == fingerprint(dataclasses.replace(data, dashboard_url=""))

@@ -56,7 +56,10 @@ INSERT INTO raw.session_completed
 VALUES ('/clinics/' || $clinic, $id, $clinic, $at, $at, $id, $id, $at, $device)
 """
 _INSERT_DUE = """
-INSERT INTO mart.patient_due (clinic_id, patient_key, state, as_of) VALUES ($clinic, $patient, $state, $as_of)
+INSERT INTO mart.patient_due
+  (clinic_id, patient_key, session_id, kind, last_on, due_from, due_until, state, days_overdue, as_of)
+VALUES ($clinic, $patient, 's-' || $patient, 'maintenance', $as_of::DATE - 120, $as_of::DATE - 30,
+  $as_of::DATE + 63, $state, 0, $as_of)
 """
 _INSERT_SIGNAL = """
 INSERT INTO mart.signal_event
