@@ -100,8 +100,7 @@ def test_the_html_is_short_and_asks_nobody(data: ReportData):
     assert len(page.encode()) < LONGEST
     assert not re.search(r"<script|<link|<style|<svg|url\(|src=\"(?!cid:)", page)
     assert set(re.findall(r'href="([^"?#]*)', page)) <= {
-        f"{DASHBOARD}/",
-        f"{DASHBOARD}/signals",
+        *(f"{DASHBOARD}/{page}" for page in ("", "signals", "safety", "clinic", "protocols", "adherence")),
         f"{DASHBOARD}/reports/2026-W46/network/{data.report_id}.html",
     }
     assert page.count("<img ") == page.count(' alt="') == len(render_mail(data).images)
