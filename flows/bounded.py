@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-import httpx
 import structlog
 
 log = structlog.get_logger("bounded")
@@ -115,6 +114,8 @@ def _close_runs_left_behind(name: str, place: str) -> None:
 
 
 def _healthy(api_url: str) -> bool:
+    import httpx  # a worker that starts again does not wait for it
+
     try:
         return httpx.get(f"{api_url}/health", timeout=2).is_success
     except httpx.HTTPError:

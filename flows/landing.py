@@ -6,7 +6,6 @@ totals and failures; when its server is away the loop goes on and says so.
 
 import datetime as dt
 import itertools
-import logging
 import os
 import socket
 import threading
@@ -17,19 +16,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import structlog
-from tenacity import (
-    Retrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from flows.event_source import EventSource
 from flows.metering import Meter
 from flows.prefetch import Prefetch
+from flows.retrying import retrying
 from flows.settings import Settings
-from producers.contracts import Retryable, WarehouseConflict
+from producers.contracts import Retryable
 from warehouse import landing, store
 from warehouse.log import Partition, claim
 from warehouse.tombstones import Key, Tombstones
@@ -187,14 +180,3 @@ class Lander:
             seconds=round(seconds, 3),
         )
         return True
-
-
-def retrying() -> Retrying:
-    """Try a whole transaction again while another writer is in the way; a lost progress is not retried."""
-    return Retrying(
-        retry=retry_if_exception_type(WarehouseConflict),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(20),
-        before_sleep=before_sleep_log(logging.getLogger("landing"), logging.WARNING),
-        reraise=True,
-    )

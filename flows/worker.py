@@ -5,6 +5,7 @@ own costs seconds. Scaled out, `dermastream land` and `dermastream refresh` are 
 """
 
 import contextlib
+import importlib
 import signal
 import socket
 import threading
@@ -13,7 +14,7 @@ import structlog
 
 from flows import bounded
 from flows.clock import utc_now
-from flows.landing import Lander, retrying
+from flows.retrying import retrying
 from flows.settings import Settings
 from flows.topics import create_topics_when_up
 from warehouse import store
@@ -33,6 +34,8 @@ def work(settings: Settings, *, land: bool = True, refresh: bool = True, reports
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     limit = LANDING_MEMORY if land and not refresh else REFRESH_MEMORY
+    if land:  # two seconds of compiled code, which need not wait for the warehouse
+        threading.Thread(target=importlib.import_module, args=("flows.landing",), daemon=True).start()
     # scaled out, others may start just now, too
     connection = retrying()(store.connect, settings.location, memory_limit=limit)
     retrying()(store.migrate, connection, settings.location)
@@ -53,6 +56,8 @@ def _work(
     threads = []
     if land:
         create_topics_when_up(settings, stop)
+        from flows.landing import Lander
+
         lander = Lander(settings, store.cursor(connection), utc_now)
         if settings.metrics_port:
             lander.meter.serve(settings.metrics_host, settings.metrics_port)

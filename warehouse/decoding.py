@@ -181,8 +181,8 @@ def frame_table(frames: Frames, part: int, records: Records) -> pa.Table:
     def text(column: tuple[Any, Ints], present: Any = None) -> pa.Array:
         data, last = column
         offsets = np.concatenate([[0], last]).astype(np.int32)
-        valid = None if present is None else pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
-        return pa.Array.from_buffers(pa.string(), n, [valid, pa.py_buffer(offsets), pa.py_buffer(data)])
+        buffers = [_validity(present), pa.py_buffer(offsets), pa.py_buffer(data)]
+        return pa.Array.from_buffers(pa.string(), n, buffers)
 
     def samples(values: Any) -> pa.Array:
         return pa.ListArray.from_arrays(_numbers(ends), _numbers(values))
@@ -205,8 +205,8 @@ def frame_table(frames: Frames, part: int, records: Records) -> pa.Table:
             "motor_current_ma": samples(frames.motor_current_ma),
             "battery_percent": _numbers(frames.battery_percent),
             "session_id": text(frames.session_id, frames.has_session),
-            "temperature_celsius": pc.if_else(
-                pc.is_nan(_numbers(frames.temperature_celsius)), None, _numbers(frames.temperature_celsius)
+            "temperature_celsius": _numbers(
+                frames.temperature_celsius, present=~np.isnan(frames.temperature_celsius)
             ),
         }
     )
@@ -216,11 +216,18 @@ def _instants(values: Ints, unit: str) -> pa.Array:
     return _numbers(values).cast(pa.timestamp(unit)).cast(pa.timestamp(unit, tz="UTC"))
 
 
-def _numbers(values: Any) -> pa.Array:
-    """The numbers as an Arrow array over the same memory. `pa.array` would import pandas, to ask it whether
-    the numpy array is one of its own: most of a second of a restarted worker's time, and 33 MB."""
+def _numbers(values: Any, present: Any = None) -> pa.Array:
+    """The numbers as an Arrow array over the same memory. `pa.array`, and a compute function that is given a
+    Python value, would import pandas, to ask it whether that is one of its own: most of a second of a
+    restarted worker's time, and 33 MB."""
     type_ = pa.from_numpy_dtype(values.dtype)
-    return pa.Array.from_buffers(type_, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    buffers = [_validity(present), pa.py_buffer(np.ascontiguousarray(values))]
+    return pa.Array.from_buffers(type_, len(values), buffers)
+
+
+def _validity(present: Any) -> pa.Buffer | None:
+    """Arrow's bits for the values that are there; none where all are."""
+    return None if present is None else pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
 
 
 def arrow_table(found: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

@@ -53,15 +53,29 @@ def world() -> Iterator[tuple[Broker, Settings]]:
 
 
 def worker(settings: Settings) -> subprocess.Popen[bytes]:
-    """`dermastream land`, as the stack starts it."""
+    """`dermastream land`, as the stack starts it and as people install it: pandas belongs to the tests only,
+    and pyarrow imports it, for most of a second, wherever it finds it."""
     environment = os.environ | THRIFT | {
         "DERMASTREAM_HOME": str(settings.home),
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers or "",
     }  # fmt: skip
     log = open(settings.home / "land.log", "ab")  # noqa: SIM115 - the process outlives this function
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "land"], env=environment, stdout=log, stderr=log
-    )
+    return subprocess.Popen([sys.executable, "-c", _LAND, "land"], env=environment, stdout=log, stderr=log)
+
+
+_LAND = """
+import sys
+
+class NotInstalled:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NotInstalled)
+from flows.cli import main
+main()
+"""
 
 
 def landed(settings: Settings) -> int:
@@ -203,7 +217,8 @@ def _watch(settings: Settings, seen: dict[str, float], stop: threading.Event) ->
 
 
 _NEW_BATCHES = """
-SELECT DISTINCT batch_id FROM ducklake_table_insertions('dermastream', 'landing', 'batch', ?::BIGINT, ?::BIGINT)
+SELECT DISTINCT batch_id
+FROM ducklake_table_insertions('dermastream', 'landing', 'batch', ?::BIGINT, ?::BIGINT)
 """
 
 
