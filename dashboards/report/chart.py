@@ -126,9 +126,12 @@ def signal_svg(points: Sequence[Mapping[str, Any]], *, font: str) -> str:
 
 
 def spark_svg(tile: Tile) -> str:
-    """The tile's weeks as a small line; a gap where a week has no value; a dot on this week."""
+    """The tile's weeks as a small line; a gap where a week has no value; a dot on this week. Empty while
+    fewer than two weeks have a value: a dot alone is no history."""
     values = [f.value if f is not None and f.estimated else None for f in tile.history]
     known = [value for value in values if value is not None]
+    if len(known) < 2:
+        values = []
     low, span = min(known, default=0.0), (max(known, default=1.0) - min(known, default=0.0)) or 1.0
 
     def place(i: int, value: float) -> str:

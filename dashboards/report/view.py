@@ -158,10 +158,12 @@ def _trend_row(point: TrendWeek) -> dict[str, Any]:
 def spark_alt(tile: Tile) -> str:
     """What a sparkline shows."""
     shown = [figure for figure in tile.history if figure is not None and figure.estimated]
-    if not shown:
-        return f"{METRICS[tile.figure.metric_id].title}: no earlier week has a value."
+    title = METRICS[tile.figure.metric_id].title
+    if len(shown) < 2:
+        only = f"only one week has a value, {value_text(shown[0])}" if shown else "no week has a value"
+        return f"{title}: {only}; nothing is drawn yet."
     return (
-        f"{METRICS[tile.figure.metric_id].title} over {len(tile.history)} weeks: "
+        f"{title} over {len(tile.history)} weeks: "
         + ", ".join(value_text(figure) for figure in tile.history)
         + "."
     )

@@ -2,15 +2,17 @@
 
 import dataclasses
 import datetime as dt
+import re
 
 import pytest
 
 from dashboards.report import ReportData, freeze
 from dashboards.report.chart import funnel_svg, spark_svg
 from dashboards.report.render_html import render_html
+from dashboards.report.render_mail import render_mail
 from dashboards.report.render_pdf import render_pdf
 from dashboards.report.suppression import counts
-from dashboards.report.view import fingerprint, words
+from dashboards.report.view import fingerprint, spark_alt, words
 from tests.report import world
 from tests.report.conftest import Freeze
 from tests.report.world import AS_OF, NOW, WEEK
@@ -139,6 +141,22 @@ def test_a_tile_has_its_twelve_weeks(warehouse: Warehouse):
     assert tile.last_week is not None
     assert tile.last_week.numerator == 595
     assert spark_svg(tile).count("<polyline") == 2
+
+
+def test_one_week_alone_is_no_line(frozen: Freeze):
+    """A figure with a value in one week only draws nothing, and its alternative text says so."""
+    data = frozen()
+    (place,) = [i for i, tile in enumerate(data.tiles) if tile.figure.metric_id == "maintenance_on_time"]
+    drawn = spark_svg(data.tiles[place])
+    assert not re.search(r"<(circle|polyline|path)", drawn)
+    alt = "Maintenance on time: only one week has a value, 60.9%; nothing is drawn yet."
+    assert words(data)["tiles"][place]["alt"] == alt
+    assert f'aria-label="{alt}"' in render_html(data).decode()
+    assert f'alt="{alt}"' in render_mail(data).html
+    none = dataclasses.replace(data.tiles[place], history=(None,) * 12)
+    assert spark_alt(none) == "Maintenance on time: no week has a value; nothing is drawn yet."
+    two = dataclasses.replace(none, history=(*none.history[:10], none.figure, none.figure))
+    assert "<polyline" in spark_svg(two)
 
 
 def test_each_figure_leads_to_the_dashboard_at_the_same_snapshot(warehouse: Warehouse):
