@@ -122,6 +122,61 @@ def test_the_csv_has_the_printed_numbers_and_the_stored_ones(frozen: Freeze, row
             assert row[name] == ("" if number is None else repr(number))
 
 
+@pytest.mark.parametrize("clinic", [None, "west"])
+def test_the_csv_has_every_other_row_of_the_frozen_set(frozen: Freeze, clinic: str | None):
+    """Funnel, people due, devices, signals and checks: as many rows as were frozen, each number as it was
+    frozen, an empty cell for what is suppressed; and beside the figures nothing else."""
+    few = result("adverse_event_incidence", 1, 3, scope="clinic", scope_id="north")
+    data = frozen(few, clinic=clinic)
+    table = list(csv.DictReader(io.StringIO(render_csv(data).decode(), newline="")))
+    rows: dict[str, list[dict[str, str]]] = {}
+    for row in table:
+        assert row["report_id"] == data.report_id
+        rows.setdefault(row["section"], []).append(row)
+    figures = {"headline", "last week", "trend", "clinic", "protocol"}
+    assert set(rows) - figures == {"funnel", "patients due", "device", "signal", "check"}
+    assert [
+        _values(row, "numerator", "denominator", "value", "lower", "upper") for row in rows["funnel"]
+    ] == [
+        _texts(point.observed, point.expected, point.ratio, point.lower, point.upper) for point in data.funnel
+    ]
+    assert [(row["scope_id"], row["reason"], row["suppressed"]) for row in rows["funnel"]] == [
+        (point.clinic_id, point.flag or "", str(point.suppressed).lower()) for point in data.funnel
+    ]
+    assert [(row["scope_id"], row["metric_id"], row["value"]) for row in rows["patients due"]] == [
+        (row.clinic_id, f"patients_{state}", *_texts(getattr(row, state)))
+        for row in data.due or ()
+        for state in ("due", "at_risk", "overdue")
+    ]
+    assert all((row["suppressed"] == "true") == (row["value"] == "") for row in rows["patients due"])
+    assert [(row["scope_id"], row["value"], row["interval_start"]) for row in rows["device"]] == [
+        (f"{each.clinic_id}/{each.device_id}", *_texts(each.days_overdue, each.last_calibrated_on))
+        for each in data.devices
+    ]
+    assert [_values(row, "metric_id", "scope", "scope_id", "value") for row in rows["signal"]] == [
+        (each.rule, each.scope, f"{each.scope_id} {each.signal_id}", *_texts(each.value))
+        for each in data.signals
+    ]
+    for row, signal in zip(rows["signal"], data.signals, strict=True):
+        assert row["interval_start"] == f"{signal.since:%Y-%m-%dT%H:%M:%SZ}"
+        assert row["reason"] == f"{signal.state}, {signal.status}, owner {signal.owner or 'nobody yet'}"
+    assert [(row["scope_id"], row["numerator"], row["denominator"]) for row in rows["check"]] == [
+        (each.check_id, *_texts(each.subjects, each.events)) for each in data.checks
+    ]
+    assert [row["value"] for row in rows.get("last week", [])] == [
+        *[text for tile in data.tiles if tile.last_week for text in _texts(tile.last_week.value)]
+    ]
+    assert {row["suppressed"] for row in rows["funnel"]} >= ({"true"} if clinic is None else set())
+
+
+def _values(row: dict[str, str], *names: str) -> tuple[str, ...]:
+    return tuple(row[name] for name in names)
+
+
+def _texts(*values: object) -> tuple[str, ...]:
+    return tuple("" if value is None else str(value) for value in values)
+
+
 def test_what_is_suppressed_is_in_no_format(frozen: Freeze):
     """A small cell's count appears nowhere, not even in the JSON that the archive keeps."""
     data = frozen(result("adverse_event_incidence", 3.25, 4, week=WEEK))
