@@ -5,6 +5,8 @@
        └──────────┴─ refused ◄──┤                    for now: tried again later
                                 └──────► unknown     nobody can say whether it arrived: a person decides
 
+An accepted or unknown one that comes back (a bounce) is failed, too.
+
 `withheld`: not to be sent after all (unknown account, foreign domain, pause).
 
 SQLite beside the lake, not DuckLake: "once" rests on a unique key and a compare-and-set, and DuckLake has
@@ -218,6 +220,25 @@ class Ledger:
             )
             _book(db, delivery.id, state, delivery.claim or "", detail, at)
 
+    def came_back(self, delivery_id: str, detail: str, *, address: bool, at: dt.datetime) -> bool:
+        """A server that took it could not deliver it after all; false where that is known already. `address`:
+        because of the address, where nothing goes any more. Raises CheckFailed for one that is not ours or
+        was never sent."""
+        with self._write() as db:
+            row = self._one(db, delivery_id)
+            if row["state"] == "failed":
+                return False
+            if row["state"] not in ("handed over", "accepted", "unknown"):
+                raise CheckFailed(f"delivery {row['id']} is {row['state']}: it cannot have come back")
+            db.execute(
+                "UPDATE delivery SET state = 'failed', claimed_by = NULL, claimed_until = 0 WHERE id = ?",
+                (row["id"],),
+            )
+            _book(db, row["id"], "failed", "bounce", detail, at)
+            if address:
+                _refuse(db, row["recipient"], detail)
+            return True
+
     def restored(self, made_at: dt.datetime, *, at: dt.datetime) -> int:
         """This is a copy made at `made_at`, in use again since `at`: whatever it has not seen the end of may
         have been sent meanwhile, so a person decides. Gives how many. Call it before anybody works at it."""
@@ -347,7 +368,7 @@ class Ledger:
     def bounced(self, account: str, detail: str) -> None:
         """The address does not work: nothing goes there until a person says otherwise."""
         with self._write() as db:
-            db.execute("UPDATE recipient SET bounced = ? WHERE account = ?", (detail, account))
+            _refuse(db, account, detail)
 
     def recipients(self) -> list[Recipient]:
         """All of them, by account."""
@@ -444,6 +465,10 @@ def _restored_after(db: sqlite3.Connection, about: dt.datetime) -> str:
 def _delivery(row: sqlite3.Row) -> Delivery:
     told = (row["content"], row["state"], row["digest"], row["attempts"], moment(row["planned_at"]))
     return Delivery(row["id"], _key(row), *told, claim=row["claimed_by"])
+
+
+def _refuse(db: sqlite3.Connection, account: str, detail: str) -> None:
+    db.execute("UPDATE recipient SET bounced = ? WHERE account = ?", (detail, account))
 
 
 def _book(db: sqlite3.Connection, id_: str, state: str, actor: str, detail: str, at: dt.datetime) -> None:

@@ -272,6 +272,31 @@ def resolve(
     print(ledger.resolve(delivery, arrived=arrived, by=by, reason=reason, at=utc_now()))
 
 
+@app.command
+def bounce(
+    file: Annotated[Path, Parameter(help="The message as it came, headers and all")],
+    /,
+    *,
+    home: Home = None,
+) -> None:
+    """Book a bounce (RFC 3464): the delivery has failed, with the status code. An address that does not work
+    gets nothing more until the recipient is added anew."""
+    from flows.clock import utc_now
+    from flows.delivery.bounce import read
+    from flows.delivery.working import ledger_of
+    from producers.contracts import CheckFailed, SettingsError
+
+    ledger = ledger_of(settings_of(home))
+    try:
+        found = read(file.read_bytes())
+        booked = ledger.came_back(found.delivery, found.detail, address=found.address, at=utc_now())
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror or error}") from None
+    except CheckFailed as error:
+        raise CheckFailed(f"{file}: {error}") from None
+    print(f"{found.delivery}  failed  {found.detail}" if booked else f"{found.delivery} is booked already")
+
+
 def _with_mail(home: Path | None) -> Any:
     from producers.contracts import SettingsError
 
