@@ -267,8 +267,9 @@ class Publisher:
         """Send records packed by `producers.record_blocks`, in order behind those sent before.
 
         kafka-python has no door for whole record batches, so this one goes where its own `send` ends, into
-        the accumulator; sequence numbers, retries and order stay its business. Waits while too much is in
-        flight. Raises BrokerUnavailable.
+        the accumulator; sequence numbers, retries and order stay its business. Ask `partitions_of` first: it
+        makes the topic known, without which nothing is sent. Waits while too much is in flight. Raises
+        BrokerUnavailable.
         """
         if self._blocks >= MAX_BLOCKS:
             self._wait_until(lambda: self._blocks < MAX_BLOCKS)

@@ -28,7 +28,8 @@ from producers.contracts import (
 from producers.contracts.codec import MAX_EVENT_BYTES
 from producers.contracts.events import DeviceCalibrated, EventVoided
 from producers.publisher import Publisher, create_topics, publish_file
-from producers.simulator import SimulatorOptions, run
+from producers.record_blocks import Blocks, joined
+from producers.simulator import Both, NdjsonFile, SimulatorOptions, run
 from tests.conftest import Broker
 
 pytestmark = pytest.mark.integration
@@ -212,6 +213,39 @@ def test_a_broker_that_dies_is_reported(tmp_path: Path):
     assert sending.acknowledged == 1
 
 
+def test_a_broker_that_dies_while_blocks_are_sent(tmp_path: Path):
+    """Killed with blocks in flight and started again, it has each record once, in order on each partition."""
+    running = Broker(tmp_path)
+    running.start()
+    create_topics(running.bootstrap)
+    partitions = TOPICS[TELEMETRY].partitions
+    values = [[b"%d-%06d " % (p, n) + b"x" * 500 for n in range(30_000)] for p in range(partitions)]
+    with Publisher(running.bootstrap) as sending, Reader(running.bootstrap) as reading:
+        assert sending.partitions_of(TELEMETRY) == partitions
+        packing = [Blocks() for _ in range(partitions)]
+        killed = None
+        for begin in range(0, 30_000, 500):
+            if begin == 9_000:
+                assert sending.backlog > 0
+                killed = sending.acknowledged
+                running.kill()
+                threading.Timer(2.0, running.start).start()
+            for number, blocks in enumerate(packing):
+                chunk = values[number][begin : begin + 500]
+                for block, count in blocks.add(*joined([b"k"] * len(chunk)), *joined(chunk)):
+                    sending.publish_block(TELEMETRY, number, block, count)
+        for number, blocks in enumerate(packing):
+            for block, count in blocks.rest():
+                sending.publish_block(TELEMETRY, number, block, count)
+        sending.flush(120)
+        found: dict[int, list[bytes]] = {number: [] for number in range(partitions)}
+        for record in reading.records():
+            found[record.partition].append(record.value)
+        assert killed is not None and killed < sending.acknowledged == partitions * 30_000
+    running.stop()
+    assert found == dict(enumerate(values))
+
+
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -280,3 +314,15 @@ def test_the_simulator_fills_the_log(publisher: Publisher, reader: Reader, tmp_p
             kinds["refused"] += 1
     assert kinds.pop("refused") == manifest.bad == 24
     assert kinds == manifest.by_type
+
+
+def test_the_simulator_writes_to_both(publisher: Publisher, reader: Reader, tmp_path: Path):
+    """Sent to Kafka and to a file, a run leaves the same bytes in both."""
+    options = SimulatorOptions(clinics=2, days=20, seed=3, bad=24, telemetry_days=1)
+    with NdjsonFile(tmp_path / "events.ndjson") as file:
+        both = Both(publisher, file)
+        run(options, both, home=tmp_path, clock=lambda: NOW, stop=threading.Event(), live=False)
+    lines = (tmp_path / "events.ndjson").read_bytes().split(b"\n")[:-1]
+    sent = [record.value for record in reader.records() if record.value is not None]
+    assert len(lines) > 1_000
+    assert sorted(lines) == sorted(line for value in sent for line in value.split(b"\n"))
