@@ -23,6 +23,9 @@ log = structlog.get_logger("event_source")
 
 GROUP = "dermastream-landing"
 """Consumer group under which progress is mirrored."""
+_BATCHES_AT_ONCE = 8
+"""Kafka's batches taken at a time, up to 1 MB each: a landing batch oversteps its bound by no more than that.
+With 64 it took 40 MB too many from senders that pack them full, and a backlog 1.3 GB of memory."""
 HINT = "see `dermastream topics losses`"
 
 
@@ -63,7 +66,7 @@ class EventSource:
         except KafkaError as error:
             raise BrokerUnavailable(f"Kafka at {bootstrap}: {type(error).__name__}") from None
         self._whole_batches = whole_batches and self._read_whole_batches()
-        self._most_at_once = 64 if self._whole_batches else 10_000
+        self._most_at_once = _BATCHES_AT_ONCE if self._whole_batches else 10_000
 
     def _read_whole_batches(self) -> bool:
         """Switch to the fast path, or say loudly why not."""

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     )
 
     batch_max_events: int = Field(100_000, ge=1, le=1_000_000, description="Most events in a landing batch")
-    batch_max_bytes: int = Field(64 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
+    batch_max_bytes: int = Field(48 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
     batch_max_seconds: float = Field(0.25, gt=0, le=60, description="Longest wait before a batch is landed")
     landing_share: str = Field(
         "1/1",
