@@ -1,8 +1,8 @@
 """A bounce, read: which delivery of ours came back, and why.
 
 A report on delivery (RFC 3464) is a multipart/report of a text for people, message/delivery-status for us,
-and the message that came back or its headers. Only its Message-ID says which delivery it was; anything else is
-refused.
+and the message that came back or its headers. Only its Message-ID says which delivery it was: anything else
+is refused.
 """
 
 import email
