@@ -82,12 +82,13 @@ def ended_week(due: dt.datetime, zone: str) -> IsoWeek:
 
 
 def listing(outcomes: list[Outcome], sent: Tally, url: str) -> str:
-    """What was issued, waited for and sent, as Markdown."""
+    """What was issued, waited for and sent, as Markdown; files as the dashboard at `url` serves them, or as
+    files where it is empty."""
     lines = []
     for outcome in outcomes:
         lines += [f"# Weekly reports, {outcome.week}", "", "| edition | files |", "|---|---|"]
         for scope, paths in outcome.issued.items():
-            files = ", ".join(f"[{path.suffix[1:]}]({path.resolve().as_uri()})" for path in paths)
+            files = ", ".join(f"[{path.suffix[1:]}]({_address(path, url)})" for path in paths)
             lines.append(f"| {scope} | `{paths[0].stem}`: {files} |")
         lines += [f"| {scope} | not issued: {reason} |" for scope, reason in outcome.refused.items()]
         lines += [
@@ -97,6 +98,11 @@ def listing(outcomes: list[Outcome], sent: Tally, url: str) -> str:
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in vars(sent).items())
     lines += [f"Mail: {told}.", "", f"[Archive of all reports]({url}/reports)" if url else ""]
     return "\n".join(lines) + "\n"
+
+
+def _address(path: Path, url: str) -> str:
+    """`<week>/<edition>/<file>` of the archive, for a browser."""
+    return "/".join((url, "reports", *path.parts[-3:])) if url else path.resolve().as_uri()
 
 
 def deployment(settings: Settings, zones: Collection[str] = ()) -> RunnerDeployment:

@@ -1,7 +1,9 @@
 """The weekly report as Prefect runs it: a real flow run against a real Prefect server."""
 
 import asyncio
+import contextlib
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,12 +12,17 @@ import pytest
 from prefect.artifacts import Artifact
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.testing.utilities import prefect_test_harness
+from starlette.testclient import TestClient
 
+from dashboards.accounts import add_user
+from dashboards.app import DashboardSettings, create_app
 from flows.settings import Settings
 from flows.weekly_report import NAME, deployment, weekly_report
 from producers.contracts import CheckFailed
+from tests.dashboards.conftest import PASSWORD, login
 from tests.report import world
 from tests.report.world import CLINICS, WEEK
+from warehouse import store
 
 pytestmark = pytest.mark.integration
 
@@ -50,6 +57,52 @@ def test_a_run_issues_every_edition_and_lists_it(home: Path):
     )
     for file in files:
         assert file.resolve().as_uri() in str(artifact.data)
+
+
+def test_the_run_and_its_files_are_found_from_prefect(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """Prefect's API shows the run, completed, with an artifact of its own; every link in it is served by the
+    dashboard's archive, and so is the archive itself."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        ArtifactFilter,
+        ArtifactFilterFlowRunId,
+        FlowFilter,
+        FlowFilterName,
+    )
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    monkeypatch.setenv("DERMASTREAM_DASHBOARD_URL", "https://dash.example")
+    files = [Path(name) for name in weekly_report(week=WEEK.label, home=str(home))]
+    with get_client(sync_client=True) as client:
+        ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
+        (run,) = client.read_flow_runs(flow_filter=ours, sort=FlowRunSort.START_TIME_DESC, limit=1)
+        mine = ArtifactFilterFlowRunId(any_=[run.id])
+        (artifact,) = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=mine))
+    assert (run.state_name, run.parameters["week"]) == ("Completed", WEEK.label)
+    assert (artifact.key, artifact.type, artifact.description) == (NAME, "markdown", "3 editions of 2026-W46")
+    links = re.findall(r"\]\((https://dash\.example(/[^)]*))\)", str(artifact.data))
+    assert len(links) == len(files) + 1
+    with _manager(home) as dashboard:
+        answers = {path: dashboard.get(path) for _, path in links}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    served = {path.rpartition("/")[2]: answer.content for path, answer in answers.items()}
+    assert {file.name: file.read_bytes() for file in files}.items() <= served.items()
+    assert files[0].stem in answers["/reports"].text
+
+
+@contextlib.contextmanager
+def _manager(home: Path) -> Iterator[TestClient]:
+    """The dashboard of that home, as a manager of all clinics sees it."""
+    accounts = home / "accounts.sqlite"
+    add_user(accounts, "noor", PASSWORD, "network_manager", ())
+    settings = DashboardSettings(
+        store.Location.under(home), accounts, home / "secret", "http://127.0.0.1", home / "reports"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
+        with TestClient(create_app(settings, lambda: world.NOW), follow_redirects=False) as client:
+            assert login(client, "noor").status_code == 303
+            yield client
 
 
 def test_a_retry_issues_nothing_twice(home: Path):
