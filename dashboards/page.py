@@ -5,9 +5,9 @@ its
 charts as pictures. So every table can be downloaded and every chart has a table, whatever page it is on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 Spec = dict[str, Any]
 """A Vega-Lite specification without colours."""
@@ -63,6 +63,26 @@ class Line:
     chosen: bool = False
 
 
+class Lines(Sequence[Line]):
+    """Lines made when they are asked for: a page shows the first few of what a file has thousands of."""
+
+    def __init__(self, rows: Sequence[Any], make: Callable[[Any], Line]) -> None:
+        self._rows = rows
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Line: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Line]: ...
+    def __getitem__(self, place: int | slice) -> Line | Sequence[Line]:
+        if isinstance(place, slice):
+            return Lines(self._rows[place], self._make)
+        return self._make(self._rows[place])
+
+
 @dataclass(frozen=True)
 class Table:
     """`sort` is the column a table is sorted by when nobody chose one; "" leaves the rows as they come.
@@ -73,7 +93,7 @@ class Table:
     id: str
     title: str
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: Sequence[Line]
     empty: str
     sort: str = ""
     order: str = "asc"
@@ -86,8 +106,9 @@ class Table:
         places = [place for place, column in enumerate(self.columns) if column.id == column_id]
         if not places:
             return self
-        known = [line for line in self.lines if line.cells[places[0]].value is not None]
-        unknown = [line for line in self.lines if line.cells[places[0]].value is None]
+        lines = list(self.lines)
+        known = [line for line in lines if line.cells[places[0]].value is not None]
+        unknown = [line for line in lines if line.cells[places[0]].value is None]
         known.sort(key=lambda line: _sortable(line.cells[places[0]].value), reverse=order == "desc")
         return replace(self, lines=(*known, *unknown), sort=column_id, order=order)
 

@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,27 +22,45 @@ FEWEST = 5
 """People or sessions, below which a cell is suppressed [assumption: a customary threshold, the reports'
 own]."""
 
-FOLLOW_METRICS = frozenset(
+FOLLOW_REFRESH = frozenset(
     {
+        "annotation",
+        "clinic",
+        "connected",
+        "device",
+        "device_name",
         "dictionary",
+        "due",
         "due_count",
         "funnel",
         "group",
         "look",
         "metric_card",
+        "mix",
+        "network_seen",
+        "protocol",
+        "report",
+        "report_file",
+        "report_snapshot",
         "result",
         "return_curve",
+        "session_list",
+        "signal",
+        "signal_history",
         "week_limit",
     }
 )
-"""Statements that read only what a refresh writes: their rows are kept until the next one, while landing
-commits
-every second."""
-MOST_KEPT = 64
-"""Answers kept at a time; the least recently used is forgotten first."""
+"""Statements that read only the marts and the registries (clinics, protocols, devices): their rows are kept
+until one of those changes, while landing commits every second. Others are asked anew at every snapshot."""
+
+MOST_CELLS = 250_000
+"""Values kept at a time by each memory, some 25 MB; the answers least recently used are forgotten first."""
+
+PAGES_AT_ONCE = 4
+"""Pages with an open transaction at a time, the others wait; those that find all answers kept are quick."""
 
 AT_ONCE = 1
-"""Pages read at a time, the others wait: with three, MEMORY_LIMIT was too little for fifty readers."""
+"""Statements run at a time, the others wait: with two, MEMORY_LIMIT was too little for fifty readers."""
 
 MEMORY_LIMIT = "128MB"
 
@@ -68,47 +87,103 @@ EVERY_CLINIC = Scope(None)
 
 
 class Kept:
-    """Answers that hold while a revision does. Used by many threads; at worst one is asked for twice."""
+    """Answers that hold while a revision does; each is asked for once, however many wait for it."""
 
     def __init__(self) -> None:
-        self._revision: Any = None
+        self._revision = -1
         self._answers: OrderedDict[Any, list[Row]] = OrderedDict()
+        self._cells = 0
+        self._asked: dict[Any, Future[list[Row]]] = {}
         self._lock = threading.Lock()
 
-    def get(self, revision: Any, key: Any, ask: Callable[[], list[Row]]) -> list[Row]:
-        """The answer to `key` at that revision. A reader of an older one asks for itself and keeps
-        nothing."""
+    def get(self, revision: int, key: Any, ask: Callable[[], list[Row]]) -> list[Row]:
+        """The answer to `key` at that revision; whoever waits for it gets the error, too. A reader of an
+        older revision keeps nothing, and below 0 each asks for itself."""
+        if revision < 0:
+            return ask()
         with self._lock:
-            if self._revision is None or revision > self._revision:
-                self._revision = revision
+            if revision > self._revision:
+                self._revision, self._cells = revision, 0
                 self._answers.clear()
             if revision == self._revision and key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
-        found = ask()
-        with self._lock:
-            if revision == self._revision:
-                self._answers[key] = found
-                if len(self._answers) > MOST_KEPT:
-                    self._answers.popitem(last=False)
+            waiting = self._asked.get((revision, key))
+            if waiting is None:
+                promised = self._asked[revision, key] = Future()
+        if waiting is not None:
+            return waiting.result()
+        try:
+            found = ask()
+            promised.set_result(found)
+        except BaseException as error:
+            promised.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._asked[revision, key]
+                if revision == self._revision and promised.exception() is None:
+                    self._keep(key, promised.result())
         return found
 
+    def _keep(self, key: Any, found: list[Row]) -> None:
+        self._answers[key] = found
+        self._cells += _cells(found)
+        while self._cells > MOST_CELLS:
+            self._cells -= _cells(self._answers.popitem(last=False)[1])
 
-@dataclass(frozen=True)
+
+def _cells(rows: list[Row]) -> int:
+    return 1 + (len(rows) * len(rows[0]) if rows else 0)
+
+
 class Memory:
-    """What one reader keeps: answers of a snapshot, and answers of a computation of metrics."""
+    """What one reader keeps: answers of a snapshot, and answers of what was last published."""
 
-    of_snapshot: Kept
-    of_metrics: Kept
+    def __init__(self) -> None:
+        self.live = Kept()
+        self.published = Kept()
+        self._lock = threading.Lock()
+        self._seen = self._changed = -1
+
+    def published_at(self, session: store.Connection, snapshot: int) -> int:
+        """The newest snapshot, as far as this memory has seen, that changed what FOLLOW_REFRESH reads.
+
+        -1 for a reader of an older snapshot than that: nothing is kept for it.
+        """
+        with self._lock:
+            if snapshot < self._seen:
+                return self._changed if self._changed <= snapshot else -1
+            if snapshot > self._seen:
+                self._changed = self._newest_change(session, snapshot)
+                self._seen = snapshot
+            return self._changed
+
+    def _newest_change(self, session: store.Connection, snapshot: int) -> int:
+        if self._seen < 0:
+            return snapshot
+        bind = {"since": self._seen, "snapshot": snapshot}
+        (row,) = store.rows(session, store.statement("dashboard/published"), bind)
+        if row["unknown"]:
+            return snapshot
+        return self._changed if row["changed"] is None else int(row["changed"])
 
 
 class Queries:
     """Reads of one page, all at the same snapshot. The rows are shared: never change them."""
 
-    def __init__(self, session: store.Connection, scope: Scope, snapshot: int, memory: Memory) -> None:
+    def __init__(
+        self,
+        session: store.Connection,
+        scope: Scope,
+        memory: Memory,
+        turns: threading.BoundedSemaphore,
+    ) -> None:
         self._session = session
-        self._snapshot = snapshot
+        self._snapshot = store.snapshot_id(session)
+        self._published = memory.published_at(session, self._snapshot)
         self._memory = memory
+        self._turns = turns
         self._scope = {
             "every_clinic": scope.every_clinic,
             "clinic_ids": sorted(scope.clinic_ids or ()),
@@ -142,15 +217,22 @@ class Queries:
     def read(self, name: str, **parameters: Any) -> list[Row]:
         """Rows of `warehouse/sql/dashboard/<name>.sql`. The reader's scope is bound here and nowhere else; a
         statement without it tells of no clinic, and a test lists those."""
-        key = (name, repr(sorted((self._scope | parameters).items())))
-        if name in FOLLOW_METRICS and (computed := self.freshness()["newest_metric_at"]) is not None:
-            return self._memory.of_metrics.get(computed, key, lambda: self._ask(name, parameters))
-        return self._memory.of_snapshot.get(self._snapshot, key, lambda: self._ask(name, parameters))
+        kept, revision = (
+            (self._memory.published, self._published)
+            if name in FOLLOW_REFRESH
+            else (self._memory.live, self._snapshot)
+        )
+        return kept.get(revision, self._key(name, parameters), lambda: self._ask(name, parameters))
+
+    def _key(self, name: str, parameters: dict[str, Any]) -> tuple[str, str]:
+        """What an answer is kept under: the reader's scope is part of it."""
+        return name, repr(sorted((self._scope | parameters).items()))
 
     def _ask(self, name: str, parameters: dict[str, Any]) -> list[Row]:
         sql = store.statement(f"dashboard/{name}")
         bound = {name: value for name, value in self._scope.items() if re.search(rf"\${name}\b", sql)}
-        return store.rows(self._session, sql, bound | parameters)
+        with self._turns:
+            return store.rows(self._session, sql, bound | parameters)
 
 
 class Reader:
@@ -158,7 +240,7 @@ class Reader:
 
     `snapshot` holds it at an older one; null: always the newest.
     Opened at the first read, so that the dashboard may start before there is a warehouse. Rows are kept until
-    the next snapshot or computation, by query and every parameter: the scope is one of them.
+    the next snapshot or publication, by query and every parameter: the scope is one of them.
     """
 
     def __init__(self, location: store.Location, snapshot: int | None = None) -> None:
@@ -166,14 +248,15 @@ class Reader:
         self._snapshot = snapshot
         self._connection: store.Connection | None = None
         self._lock = threading.Lock()
-        self._memory = Memory(Kept(), Kept())
+        self._memory = Memory()
+        self._pages = threading.BoundedSemaphore(PAGES_AT_ONCE)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     @contextmanager
     def queries(self, scope: Scope) -> Iterator[Queries]:
         """The queries of one page. Raises SettingsError while there is no warehouse."""
-        with self._turns, self._session() as session:
-            yield Queries(session, scope, store.snapshot_id(session), self._memory)
+        with self._pages, self._session() as session:
+            yield Queries(session, scope, self._memory, self._turns)
 
     def snapshot_id(self) -> int:
         """The newest snapshot. Raises SettingsError while there is no warehouse."""

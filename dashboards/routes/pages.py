@@ -56,27 +56,27 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
         page = _built(definition, context)
         if then:  # nothing can be done about what was
             page = replace(page, forms=())
-        bar = filters.bar(context, definition)
         newest = context.freshness
+        response = site.page(
+            "page.html",
+            page=page,
+            panels=[_shown_panel(panel, state) for panel in page.panels],
+            definition=definition,
+            state=state,
+            bar=filters.bar(context, definition),
+            account=request.state.account,
+            navigation=navigation(request.state.account),
+            csrf=site.form_token(request),
+            metrics=live.revision(newest),
+            freshness=site.freshness(newest, context.now),
+            then=then,
+            now_url=state.url(snapshot=None),
+            themes=_THEMES,
+            acting=(acting := any(form.method == "post" for form in page.forms)),
+            live=state.live == "on" and not acting and not then,
+        )
     site.note(request, "view")
-    return site.page(
-        "page.html",
-        page=page,
-        panels=[_shown_panel(panel, state) for panel in page.panels],
-        definition=definition,
-        state=state,
-        bar=bar,
-        account=request.state.account,
-        navigation=navigation(request.state.account),
-        csrf=site.form_token(request),
-        metrics=live.revision(newest),
-        freshness=site.freshness(newest, context.now),
-        then=then,
-        now_url=state.url(snapshot=None),
-        themes=_THEMES,
-        acting=(acting := any(form.method == "post" for form in page.forms)),
-        live=state.live == "on" and not acting and not then,
-    )
+    return response
 
 
 @contextmanager
@@ -147,11 +147,11 @@ def _exported(site: Site) -> Callable[..., Response]:
             panel = page.panel(panel_id)
             if panel is None:
                 raise HTTPException(404)
-            label = exports.Label.of(context, page, panel)
-        theme = request.query_params.get("theme", "light")
-        if theme not in ("light", "dark") or (kind in exports.PICTURES and panel.chart is None):
-            raise HTTPException(400)
+            theme = request.query_params.get("theme", "light")
+            if theme not in ("light", "dark") or (kind in exports.PICTURES and panel.chart is None):
+                raise HTTPException(400)
+            response = exports.response(panel, kind, exports.Label.of(context, page, panel), theme)
         site.note(request, "export")
-        return exports.response(panel, kind, label, theme)
+        return response
 
     return export

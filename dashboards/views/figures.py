@@ -205,15 +205,19 @@ def group_name(context: Context, row: Row) -> str:
 
 def group_url(context: Context, row: Row) -> str:
     """Where a click on a group leads: one step down the drill path."""
-    state, its = context.state, row["scope_id"]
-    return {
-        "clinic": state.to("/clinic", clinic=its),
-        "operator": state.to("/trace", operator=its, device=None),
-        "device": state.to("/trace", device=its),
-        "cartridge_lot": state.to("/trace", lot=its),
-        "protocol": state.to("/safety", protocol=its),
-        "skin_type": state.to("/safety", skin=its),
-    }.get(row["scope"], "")
+    its = row["scope_id"]
+    steps: dict[str, tuple[str, dict[str, str | None]]] = {
+        "clinic": ("/clinic", {"clinic": its}),
+        "operator": ("/trace", {"operator": its, "device": None}),
+        "device": ("/trace", {"device": its}),
+        "cartridge_lot": ("/trace", {"lot": its}),
+        "protocol": ("/safety", {"protocol": its}),
+        "skin_type": ("/safety", {"skin": its}),
+    }
+    if row["scope"] not in steps:
+        return ""
+    path, changes = steps[row["scope"]]
+    return context.state.to(path, **changes)
 
 
 def group_data(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from dashboards import words
-from dashboards.page import FIGURE, Cell, Column, Line, Panel, Table, text
+from dashboards.page import FIGURE, Cell, Column, Line, Lines, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import SKIN_TYPES
 from dashboards.views.context import Context
@@ -166,11 +166,13 @@ def sessions_panel(context: Context, *, title: str = "Sessions") -> Panel:
         as_of=context.as_of,
         most=MOST_ROWS,
     )
-    lines = [Line(f"{row['clinic_id']}.{row['session_id']}", _session_cells(context, row)) for row in rows]
+    lines = Lines(
+        rows, lambda row: Line(f"{row['clinic_id']}.{row['session_id']}", _session_cells(context, row))
+    )
     empty = "No session fits these filters in this period."
     if not context.account.rights.people:
         empty = "Your role sees no rows about single patients."
-    table = Table("sessions", title, _SESSION_COLUMNS, tuple(lines), empty, shown=15, wide=56)
+    table = Table("sessions", title, _SESSION_COLUMNS, lines, empty, shown=15, wide=56)
     note = f"The newest {MOST_ROWS:,} at most." if len(rows) == MOST_ROWS else ""
     return Panel("sessions", title, table, note, data_to=words.moment(context.as_of))
 
@@ -208,7 +210,7 @@ def _outcome(row: Row) -> tuple[str, str]:
         return "adverse event", "alert"
     if row["signs"]:
         return "expected reaction", ""
-    return ("none found", "") if row["follow_ups"] else ("unknown: no follow-up", "missing")
+    return ("none found", "") if row["followed_up"] else ("unknown: no follow-up", "missing")
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,33 +230,35 @@ _STATE_TONES = {"overdue": "alert", "at risk": "warn"}
 def people_panel(context: Context) -> Panel:
     """Whom to call, by pseudonym: the clinic's own system knows who that is."""
     rows = context.queries.read("due", clinic=context.clinic, most=MOST_ROWS)
-    lines = [
-        Line(
-            f"{row['clinic_id']}.{row['patient_key']}",
-            (
-                Cell(row["patient_key"][:12], code=True, raw={"": row["patient_key"]}),
-                text(context.name_of(row["clinic_id"])),
-                Cell(row["state"], tone=_STATE_TONES.get(row["state"], ""), raw={"": row["state"]}),
-                Cell(str(row["days_overdue"]), raw={"": row["days_overdue"]}),
-                Cell(
-                    f"{words.date(row['due_from'])} to {words.date(row['due_until'])}",
-                    raw={"": row["due_until"].isoformat()},
-                ),
-                Cell(
-                    words.date(row["last_on"]),
-                    href=context.state.to("/session", session=f"{row['clinic_id']}/{row['session_id']}"),
-                    raw={"": row["last_on"].isoformat()},
-                ),
-                _number(row["chance_in_time"], "{:.0%}"),
-            ),
-        )
-        for row in rows
-    ]
+    lines = Lines(rows, lambda row: _person(context, row))
     empty = (
         "Nobody is due here."
         if context.account.rights.people
         else "Your role sees no rows about single patients."
     )
-    table = Table("people", "Patients due", _PEOPLE_COLUMNS, tuple(lines), empty, shown=12, wide=44)
+    table = Table("people", "Patients due", _PEOPLE_COLUMNS, lines, empty, shown=12, wide=44)
     note = "Pseudonyms; the clinic's own system knows who that is."
     return Panel("people", "Patients due for maintenance", table, note, data_to=words.moment(context.as_of))
+
+
+def _person(context: Context, row: Row) -> Line:
+    clinic = row["clinic_id"]
+    return Line(
+        f"{clinic}.{row['patient_key']}",
+        (
+            Cell(row["patient_key"][:12], code=True, raw={"": row["patient_key"]}),
+            text(context.name_of(clinic)),
+            Cell(row["state"], tone=_STATE_TONES.get(row["state"], ""), raw={"": row["state"]}),
+            Cell(str(row["days_overdue"]), raw={"": row["days_overdue"]}),
+            Cell(
+                f"{words.date(row['due_from'])} to {words.date(row['due_until'])}",
+                raw={"": row["due_until"].isoformat()},
+            ),
+            Cell(
+                words.date(row["last_on"]),
+                href=context.state.to("/session", session=f"{clinic}/{row['session_id']}"),
+                raw={"": row["last_on"].isoformat()},
+            ),
+            _number(row["chance_in_time"], "{:.0%}"),
+        ),
+    )

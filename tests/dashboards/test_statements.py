@@ -2,11 +2,13 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import polars as pl
 import pytest
 
 from dashboards.queries import EVERY_CLINIC, FEWEST, Reader, Scope
+from tests.dashboards import world
 from tests.dashboards.conftest import AS_OF, Lake, incidence
 from warehouse import store
 from warehouse.metrics.courses import time_to_return
@@ -119,3 +121,82 @@ def test_small_cells_and_their_complements(tmp_path, sizes: dict[str, int]):
                     None
                 ] * 5
     reader.close()
+
+
+# ── what a refresh keeps ────────────────────────────────────────────────────────────────────────────────
+
+_SLOW_SESSIONS = """
+SELECT session.clinic_id, session.session_id,
+  (SELECT count(*) FROM core.adverse_event AS sign
+    WHERE (sign.clinic_id, sign.session_id) = (session.clinic_id, session.session_id)) AS signs,
+  (SELECT count(*) FROM core.adverse_event AS sign
+    WHERE (sign.clinic_id, sign.session_id) = (session.clinic_id, session.session_id)
+      AND coalesce(expected, expected_until_at > $as_of, false)) AS expected_signs,
+  (SELECT max(grade) FROM core.adverse_event AS sign
+    WHERE (sign.clinic_id, sign.session_id) = (session.clinic_id, session.session_id)) AS highest_grade,
+  EXISTS (FROM core.follow_up AS contact
+    WHERE (contact.clinic_id, contact.session_id) = (session.clinic_id, session.session_id)) AS followed_up
+FROM core.session AS session
+ORDER BY completed_at DESC, clinic_id, session_id
+"""
+_FILTERS = ("clinic", "device", "operator", "protocol", "skin_type", "lot", "cartridge")
+
+
+_SIGNS = {
+    "gone in time": (20, 19.5),
+    "gone late": (20, 5),
+    "not gone": (20, None),
+    "may still go": (0.2, None),
+}
+"""Signs that are expected for some days: days before as_of of their begin and their end."""
+
+
+def _sign(name: str, session: dict[str, Any], begun: float, gone: float | None) -> Iterator[tuple[str, Any]]:
+    """(relation, row): a session, a sign an hour after it, and the sign's end."""
+
+    def event(kind: str, days: float) -> dict[str, Any]:
+        at = AS_OF - dt.timedelta(days=days)
+        moments = dict.fromkeys(("occurred_at", "received_at", "landed_at"), at)
+        return {
+            "source": "/clinics/clinic-north",
+            "id": f"{kind} {name}",
+            "clinic_id": "clinic-north",
+        } | moments
+
+    done = AS_OF - dt.timedelta(days=begun, hours=1)
+    yield "session_completed", session | event("session", begun) | {"session_id": name, "completed_at": done}
+    onset = AS_OF - dt.timedelta(days=begun)
+    sign = {"adverse_event_id": name, "session_id": name, "patient_key": session["patient_key"]}
+    sign |= {"term": "erythema", "grade": 1, "serious": False, "onset_at": onset, "became_aware_at": onset}
+    yield "adverse_event_reported", event("sign", begun) | sign
+    if gone is not None:
+        end = {"adverse_event_id": name, "resolved_at": AS_OF - dt.timedelta(days=gone)}
+        yield "adverse_event_resolved", event("end", gone) | end
+
+
+def test_sessions_are_those_of_core(reader: Reader, lake: Lake):
+    """The list of sessions from the marts, and what is connected with them, are what core says of each."""
+    session = dict(world.rows(AS_OF))["raw.session_completed"][0]
+    for name, (begun, gone) in _SIGNS.items():
+        for relation, row in _sign(name, session, begun, gone):
+            lake.insert(f"raw.{relation}", row)
+    with store.transaction(lake.connection, lake.location):
+        for name in ("session_outcome", "session_sign"):
+            lake.connection.execute(f"DELETE FROM mart.{name}")  # noqa: S608 - names are ours
+            lake.connection.execute(f"INSERT INTO mart.{name} BY NAME FROM core.{name}")
+    slow = store.rows(lake.connection, _SLOW_SESSIONS, {"as_of": AS_OF})
+    expected = {row["session_id"] for row in slow if row["expected_signs"]}
+    assert expected == {"gone in time", "may still go"}
+    period = {"start": AS_OF - dt.timedelta(days=364), "as_of": AS_OF}
+    with reader.queries(Scope(None, people=True)) as queries:
+        fast = queries.read("session_list", **dict.fromkeys(_FILTERS), **period, most=1000)
+        connected = queries.read(
+            "connected", **dict.fromkeys({*_FILTERS} - {"protocol", "skin_type"}), **period
+        )
+        mix = queries.read("mix", clinic="clinic-north", **period)
+    assert [{name: row[name] for name in slow[0]} for row in fast] == slow
+    with_event = {row["id"]: row["sessions_with_event"] for row in connected if row["kind"] == "clinic"}
+    for clinic_id in with_event:
+        mine = [row for row in slow if row["clinic_id"] == clinic_id]
+        assert with_event[clinic_id] == sum(row["signs"] > row["expected_signs"] for row in mine)
+    assert sum(row["sessions"] for row in mix) == sum(row["clinic_id"] == "clinic-north" for row in slow)

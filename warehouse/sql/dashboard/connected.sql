@@ -1,12 +1,13 @@
 -- relation: what the sessions with a device, lot, cartridge or operator are connected to
 -- grain:    one kind of thing and one of it
--- inputs:   core.session, core.adverse_event, mart.clinic; filters as in dashboard/session_list; $every_clinic,
+-- inputs:   mart.session_outcome, mart.session_sign; filters as in dashboard/session_list; $every_clinic,
 --           $clinic_ids: the reader's scope; $people, $fewest: sessions_with_event of fewer sessions than that is null
 --           for a reader who may not see rows about single patients
--- time:     sessions completed in [$start, $as_of); signs whenever they came, expected reactions left out
+-- time:     as of the newest refresh: sessions completed in [$start, $as_of); signs whenever they came, expected
+--           reactions left out, as in dashboard/session_list
 WITH chosen AS (
   SELECT clinic_id, session_id, device_id, operator_id, protocol_id, cartridge_lot, cartridge_serial
-  FROM core.session
+  FROM mart.session_outcome
   WHERE ($every_clinic OR list_contains($clinic_ids, clinic_id))
     AND ($clinic IS NULL OR clinic_id = $clinic)
     AND ($device IS NULL OR device_id = $device)
@@ -17,9 +18,9 @@ WITH chosen AS (
 ),
 having_event AS (
   SELECT DISTINCT clinic_id, session_id
-  FROM core.adverse_event
+  FROM mart.session_sign
   SEMI JOIN chosen USING (clinic_id, session_id)
-  WHERE NOT coalesce(expected, expected_until_at > $as_of, false)
+  WHERE counts_from_at < $as_of OR counts_from_at <= occurred_at
 ),
 thing AS (
   SELECT clinic_id, session_id, unnest([

@@ -1,6 +1,6 @@
 -- relation: the newest metric results a reader may see, each with the result of about a week earlier
 -- grain:    metric, scope, scope_id, period, interval; the newest version of each metric
--- inputs:   mart.metric_current, mart.metric_result, mart.freshness, mart.clinic; $metrics: which; $scope_ids:
+-- inputs:   mart.metric_current, mart.metric_result, mart.clinic; $metrics: which; $scope_ids:
 --           what weeks are wanted for; $every_clinic, $clinic_ids: the reader's scope; $fewest_others: a reader of
 --           some clinics sees a network row only if that many other clinics are in it, for with one other the
 --           difference is that clinic; $fewest: a cell about fewer people is suppressed
@@ -52,9 +52,8 @@ earlier AS (
   FROM mart.metric_result
   WHERE period = 'year' AND as_of = (
     SELECT max(result.as_of)
-    FROM mart.metric_result AS result, mart.freshness
-    WHERE result.as_of <= freshness.newest_as_of - INTERVAL 7 DAY
-      AND result.as_of > freshness.newest_as_of - INTERVAL 14 DAY
+    FROM mart.metric_result AS result, (SELECT max(as_of) AS as_of FROM mart.metric_result) AS newest
+    WHERE result.as_of <= newest.as_of - INTERVAL 7 DAY AND result.as_of > newest.as_of - INTERVAL 14 DAY
   )
 )
 SELECT

@@ -1,12 +1,13 @@
 -- relation: the newest sessions that fit the filters, and what is connected to them
 -- grain:    one session
--- inputs:   core.session, core.adverse_event, core.follow_up; $clinic, $device, $operator, $protocol, $skin_type, $lot,
+-- inputs:   mart.session_outcome, mart.session_sign; $clinic, $device, $operator, $protocol, $skin_type, $lot,
 --           $cartridge: null for all; $start, $as_of: completed in [start, as_of); $people: whether the reader may see
 --           rows about single patients; $every_clinic, $clinic_ids: the reader's scope; $most: rows at most
--- time:     latest truth of the sessions; signs and follow-ups whenever they came
+-- time:     as of the newest refresh; signs and follow-ups whenever they came. A sign is expected at $as_of until the
+--           moment from which it counts, or for good
 WITH chosen AS (
   SELECT *
-  FROM core.session
+  FROM mart.session_outcome
   WHERE $people AND ($every_clinic OR list_contains($clinic_ids, clinic_id))
     AND ($clinic IS NULL OR clinic_id = $clinic)
     AND ($device IS NULL OR device_id = $device)
@@ -21,25 +22,18 @@ WITH chosen AS (
 ),
 sign AS (
   SELECT clinic_id, session_id, count(*) AS signs, max(grade) AS highest_grade,
-    count(*) FILTER (coalesce(expected, expected_until_at > $as_of, false)) AS expected_signs
-  FROM core.adverse_event
-  SEMI JOIN chosen USING (clinic_id, session_id)
-  GROUP BY ALL
-),
-contact AS (
-  SELECT clinic_id, session_id, count(*) AS follow_ups
-  FROM core.follow_up
+    count(*) FILTER (counts_from_at IS NULL OR (counts_from_at >= $as_of AND counts_from_at > occurred_at))
+      AS expected_signs
+  FROM mart.session_sign
   SEMI JOIN chosen USING (clinic_id, session_id)
   GROUP BY ALL
 )
 SELECT
   chosen.clinic_id, chosen.session_id, chosen.patient_key, chosen.operator_id,
-  chosen.device_id, chosen.protocol_id, chosen.protocol_version, chosen.cartridge_lot, chosen.cartridge_serial,
-  chosen.indication, chosen.area, chosen.skin_type, chosen.phase, chosen.session_number, chosen.completed_at,
-  chosen.depth_mm, chosen.contraindication_overridden,
+  chosen.device_id, chosen.protocol_id, chosen.cartridge_lot,
+  chosen.skin_type, chosen.completed_at, chosen.depth_mm,
   coalesce(sign.signs, 0) AS signs, coalesce(sign.expected_signs, 0) AS expected_signs, sign.highest_grade,
-  coalesce(contact.follow_ups, 0) AS follow_ups
+  chosen.first_follow_up_at IS NOT NULL AS followed_up
 FROM chosen
 LEFT JOIN sign USING (clinic_id, session_id)
-LEFT JOIN contact USING (clinic_id, session_id)
 ORDER BY chosen.completed_at DESC, chosen.clinic_id, chosen.session_id
