@@ -124,12 +124,13 @@ def freshness(rate: int, seconds: int) -> dict[str, Any]:
     with world() as (broker, settings):
         process = worker(settings)
         seen: dict[str, float] = {}
-        stop = threading.Event()
+        ready, stop = threading.Event(), threading.Event()
         try:
             fill(broker.bootstrap, 1_000, seed=0)
             _until_landed(settings, 999, process)
-            reading = threading.Thread(target=_watch, args=(settings, seen, stop))
+            reading = threading.Thread(target=_watch, args=(settings, seen, ready, stop))
             reading.start()
+            ready.wait()
             sent = _produce_steadily(broker.bootstrap, rate, seconds)
             _until_landed(settings, 1_000 + sent - 1, process)
             stop.set()
@@ -201,14 +202,17 @@ _TEMPLATE = (
 ).replace(", ", ",")
 
 
-def _watch(settings: Settings, seen: dict[str, float], stop: threading.Event) -> None:
+def _watch(settings: Settings, seen: dict[str, float], ready: threading.Event, stop: threading.Event) -> None:
     """Note when each batch could first be read: its ledger row appears with its events, by one commit.
 
     Only what is new is read, as whoever follows the warehouse would: to look must not take the cores.
     """
     with store.connect(settings.location, read_only=True) as connection:
         known = store.snapshot_id(connection)
-        while not stop.is_set():
+        ready.set()
+        over = False
+        while not over:
+            over = stop.is_set()
             if (now := store.snapshot_id(connection)) > known:
                 for (batch_id,) in connection.execute(_NEW_BATCHES, [known + 1, now]).fetchall():
                     seen.setdefault(batch_id, time.time())
