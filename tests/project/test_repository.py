@@ -13,11 +13,16 @@ TOP_LEVEL = {
     "README.md", "LICENSE", "CHANGELOG.md", "Dockerfile",
 }  # fmt: skip
 
-_DOT = r"\."  # no registry's host is spelled out, not even here
+
+def _joined(text: str) -> str:
+    """The text without its gaps: no registry is spelled out, not even here."""
+    return text.replace(" ", "")
+
+
 MACHINE = {
     "a home or work folder": r"(?<![\w.\-/}])/(?:home|Users|root|work|workspace|mnt/data)/\w",
-    "a package registry": (
-        rf"pypi{_DOT}org|pythonhosted{_DOT}org|registry{_DOT}npmjs|artifactory|/simple/?\b|nexus{_DOT}"
+    "a package registry": _joined(
+        r"py pi\.org|python hosted\.org|regi stry\.np mjs|arti factory|/sim ple/?\b|nex us\."
     ),
     "where to install from": r"--(?:extra-)?index-url|--find-links|--trusted-host",
 }
@@ -46,7 +51,7 @@ def test_no_file_tells_where_it_was_made(what: str):
     [
         ("a home or work folder", "see /home/ann/notes"),
         ("a home or work folder", 'Path("/root/x")'),
-        ("a package registry", "https://files.{}.org/packages/x.whl".format("pythonhosted")),
+        ("a package registry", _joined("https://files.python hosted.org/packages/x.whl")),
         ("where to install from", "--index-url https://example.org"),
     ],
 )
