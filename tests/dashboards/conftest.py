@@ -6,7 +6,8 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,18 @@ def login(client: httpx.Client, name: str, password: str = PASSWORD) -> Any:
     page = client.get("/login").text
     token = page.split('name="csrf" value="')[1].split('"')[0]
     return client.post("/login", data={"name": name, "password": password, "csrf": token})
+
+
+@contextmanager
+def logged_in(app: TestClient, clients: Mapping[str, TestClient]) -> Iterator[None]:
+    """Inside, the app runs and each client is logged in under its name, without a limit of requests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
+        with app:
+            for name, client in clients.items():
+                client.follow_redirects = False
+                assert login(client, name).status_code == 303
+            yield
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dashboards.queries import EVERY_CLINIC, Queries
 from dashboards.rights import RIGHTS
 from dashboards.state import FILTERS, GROUPINGS, SUBJECTS
 from tests.dashboards import world
-from tests.dashboards.conftest import CLINICS, INCIDENCE, NOW, PASSWORD, Clock, Lake, login
+from tests.dashboards.conftest import CLINICS, INCIDENCE, NOW, PASSWORD, Clock, Lake, logged_in
 
 pytestmark = pytest.mark.integration
 
@@ -76,13 +76,10 @@ def doors(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door
     settings = DashboardSettings(
         lake.location, path, folder / "secret", "http://127.0.0.1", folder / "reports"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
-        with TestClient(create_app(settings, Clock(NOW)), follow_redirects=False) as app:
-            clients = {name: TestClient(app.app, follow_redirects=False) for name in READERS}
-            for name, client in clients.items():
-                assert login(client, name).status_code == 303
-            yield Doors(app, clients)
+    app = TestClient(create_app(settings, Clock(NOW)), follow_redirects=False)
+    clients = {name: TestClient(app.app) for name in READERS}
+    with logged_in(app, clients):
+        yield Doors(app, clients)
 
 
 def told(text: str, asked: dict[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from dashboards.app import DashboardSettings, create_app
 from flows.settings import Settings
 from flows.weekly_report import NAME, deployment, weekly_report
 from producers.contracts import CheckFailed
-from tests.dashboards.conftest import PASSWORD, login
+from tests.dashboards.conftest import PASSWORD, logged_in
 from tests.report import world
 from tests.report.world import CLINICS, WEEK
 from warehouse import store
@@ -98,11 +98,9 @@ def _manager(home: Path) -> Iterator[TestClient]:
     settings = DashboardSettings(
         store.Location.under(home), accounts, home / "secret", "http://127.0.0.1", home / "reports"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
-        with TestClient(create_app(settings, lambda: world.NOW), follow_redirects=False) as client:
-            assert login(client, "noor").status_code == 303
-            yield client
+    client = TestClient(create_app(settings, lambda: world.NOW))
+    with logged_in(client, {"noor": client}):
+        yield client
 
 
 def test_a_retry_issues_nothing_twice(home: Path):

@@ -16,7 +16,7 @@ from dashboards.report.archive import record
 from dashboards.report.render_html import render_html
 from dashboards.report.view import words
 from dashboards.report.words import SUPPRESSED
-from tests.dashboards.conftest import PASSWORD, login
+from tests.dashboards.conftest import PASSWORD, logged_in
 from tests.report import world
 from tests.report.world import NOW, WEEK
 from warehouse import store
@@ -91,14 +91,9 @@ def _later(row: dict[str, object]) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Readers]:
     """The dashboard with three people logged in, without a limit of requests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
-        found = Readers(tmp_path_factory.mktemp("home"))
-        with found.app:
-            for name, client in found.clients.items():
-                client.follow_redirects = False
-                assert login(client, name).status_code == 303
-            yield found
+    found = Readers(tmp_path_factory.mktemp("home"))
+    with logged_in(found.app, found.clients):
+        yield found
 
 
 def linked(data: ReportData) -> Iterator[tuple[str, list[str]]]:

@@ -14,7 +14,7 @@ from dashboards.accounts import add_user
 from dashboards.app import DashboardSettings, create_app
 from dashboards.report import ReportData, build
 from dashboards.report.archive import put_back, record
-from tests.dashboards.conftest import PASSWORD, login
+from tests.dashboards.conftest import PASSWORD, logged_in
 from tests.report import world
 from tests.report.world import NOW, WEEK, result
 from warehouse import store
@@ -60,15 +60,10 @@ class Shelf:
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     """The archive and its readers, without a limit of requests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboards.limits.Limits.take", lambda *_: True)
-        found = Shelf(tmp_path_factory.mktemp("home"))
-        with found.app:
-            for name, client in found.clients.items():
-                client.follow_redirects = False
-                assert login(client, name).status_code == 303
-            yield found
-        found.connection.close()
+    found = Shelf(tmp_path_factory.mktemp("home"))
+    with logged_in(found.app, found.clients):
+        yield found
+    found.connection.close()
 
 
 def address(file: Path) -> str:
