@@ -50,6 +50,8 @@ SUPPORTED = "3.0.12"
 """The version of kafka-python whose accumulator `publish_block` was written against; a test holds it."""
 BOOTSTRAP_MS = 10_000
 """How long to look for a broker before saying that there is none [A]."""
+LETTING_GO_SECONDS = 10.0
+"""How long to wait for a sending thread that was told to stop; it looks up after each answer [A]."""
 COMPACTION_LAG = timedelta(days=7)
 """How long the registry keeps every version, so that a late reader still sees the history [A]."""
 
@@ -315,8 +317,19 @@ class Publisher:
             self.flush(timeout)
             patience = timeout
         finally:
-            with suppress(KafkaError):  # what it could not send has been reported above
-                self._producer.close(patience)
+            self._let_go(patience)
+
+    def _let_go(self, patience: float) -> None:
+        """Close the producer; what it still holds then is not sent any more: it was told as not delivered.
+
+        kafka-python's own `close` gives up before it stops the sending thread when something is outstanding;
+        that thread would go on and deliver once the broker is back, after others have sent the same again.
+        """
+        try:
+            self._producer.close(patience)
+        except KafkaError:
+            self._producer._sender.force_close()
+            self._producer._sender.join(LETTING_GO_SECONDS)
 
     def __enter__(self) -> "Publisher":
         return self

@@ -206,18 +206,25 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def test_a_broker_that_dies_is_reported(own_broker: Broker):
-    """With the broker killed, flushing and closing say how many events are not acknowledged, in time."""
-    sending = Publisher(own_broker.bootstrap)
-    sending.publish(event(1))
-    sending.flush()
-    own_broker.kill()
-    for number in range(3):
-        sending.publish(event(number))
-    with pytest.raises(BrokerUnavailable, match=r"^3 events not acknowledged"):
-        sending.flush(0.5)
-    with pytest.raises(BrokerUnavailable, match=r"^3 events not acknowledged"):
-        sending.close(0.5)
-    assert sending.acknowledged == 1
+    """With the broker killed, flushing and closing say how many events are not acknowledged, in time, and
+    what was told as not delivered is not sent behind the caller's back once the broker returns."""
+    with Reader(own_broker.bootstrap) as reading:
+        sending = Publisher(own_broker.bootstrap)
+        sending.publish(event(1))
+        sending.flush()
+        own_broker.kill()
+        for number in range(3):
+            sending.publish(event(number))
+        with pytest.raises(BrokerUnavailable, match=r"^3 events not acknowledged"):
+            sending.flush(0.5)
+        with pytest.raises(BrokerUnavailable, match=r"^3 events not acknowledged"):
+            sending.close(0.5)
+        assert sending.acknowledged == 1
+        assert not sending._producer._sender.is_alive()
+        own_broker.start()
+        with Publisher(own_broker.bootstrap) as again:
+            again.publish(event(4))
+        assert [json.loads(record.value)["id"] for record in reading.records()] == ["c-1", "c-4"]
 
 
 def test_a_broker_that_dies_while_blocks_are_sent(own_broker: Broker):
