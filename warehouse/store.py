@@ -195,8 +195,8 @@ _TABLE_FUNCTIONS = frozenset(
 
 
 def only_select(connection: Connection, sql: str) -> None:
-    """Refuse anything but exactly one SELECT that calls no table function but the listed ones and our macros.
-    Read-only is also a property of the connection.
+    """Refuse anything but exactly one SELECT that reads our relations, calls no table function but the listed
+    ones and our macros. Read-only is also a property of the connection.
 
     Raises SettingsError naming the rule.
     """
@@ -211,6 +211,54 @@ def only_select(connection: Connection, sql: str) -> None:
     ours = {file.stem for file in (_SQL / "main").glob("*.sql")}
     if refused := sorted(set(_called(tree)) - _TABLE_FUNCTIONS - ours):
         raise SettingsError(f"{refused[0]}() is not for this door")
+    if unknown := sorted(_read(tree) - _readable(connection, tree)):
+        raise SettingsError(f"{unknown[0]} is not a relation of this door")
+
+
+def _readable(connection: Connection, tree: Any) -> set[str]:
+    """What a FROM may name: a schema of ours, as `schema.`, and without one what the statement itself names.
+
+    A list again, since a name may be a file, the catalog's own tables (they hold the files' keys), or
+    DuckDB's view of databases with their addresses.
+    """
+    own = connection.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?", [CATALOG])
+    schemas = {f"{schema}." for (schema,) in own.fetchall()}
+    # A name given by WITH does not hold everywhere: elsewhere it would be DuckDB's view or a file again.
+    theirs = {
+        name
+        for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE internal").fetchall()
+    }
+    given = {name for name in _named(tree) - theirs if re.fullmatch(r"\w+", name)}
+    return {*schemas, "information_schema.", *_TABLE_FUNCTIONS, *given}
+
+
+def _read(node: Any) -> set[str]:
+    """What a parsed statement reads by name: `schema.` for what has one, else the name itself."""
+    found: set[str] = set()
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            catalog, schema, name = (
+                str(node[key]).lower() for key in ("catalog_name", "schema_name", "table_name")
+            )
+            ours = catalog in ("", CATALOG)
+            schema = "main" if schema == CATALOG and not catalog else schema
+            found.add((f"{schema}." if ours else f"{catalog}.{schema}.") if schema else name)
+        node = list(node.values())
+    if isinstance(node, list):
+        found |= {name for each in node for name in _read(each)}
+    return found
+
+
+def _named(node: Any) -> set[str]:
+    """Names that a parsed statement gives to queries of its own, by WITH."""
+    found: set[str] = set()
+    if isinstance(node, dict):
+        if isinstance(entries := node.get("cte_map"), dict):
+            found |= {str(entry["key"]).lower() for entry in entries["map"]}
+        node = list(node.values())
+    if isinstance(node, list):
+        found |= {name for each in node for name in _named(each)}
+    return found
 
 
 def _called(node: Any) -> Iterator[str]:
@@ -223,6 +271,38 @@ def _called(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _called(value)
+
+
+_CONSTANTS = (duckdb.token_type.numeric_const, duckdb.token_type.string_const)
+_OPERATOR = re.compile(r"(?:(?!--|/\*)[^\w\s'\"$])+")
+
+
+def words(connection: Connection) -> frozenset[str]:
+    """Every name that says nothing of a patient: relations, columns, schemas, functions."""
+    names = connection.execute(statement("shell/words")).fetchall()
+    names += connection.execute("SELECT DISTINCT function_name FROM duckdb_functions()").fetchall()
+    parts = (part for (name,) in names for part in str(name).lower().split("."))
+    return frozenset((CATALOG, "information_schema", *parts))
+
+
+def without_values(sql: str, known: frozenset[str]) -> str:
+    """A statement as a log may keep it: `?` for a constant, `_` for a name that is not `known`, no comments.
+
+    Only for what `only_select` took: in what does not parse, nothing tells a value from a word.
+    """
+    tokens = duckdb.tokenize(sql)
+    ends = [start for start, _ in tokens[1:]] + [len(sql.encode())]
+    text, said = sql.encode(), []
+    for (start, kind), end in zip(tokens, ends, strict=True):
+        part = text[start:end].decode(errors="replace")
+        if kind in _CONSTANTS:
+            said.append("?")
+        elif kind == duckdb.token_type.operator:
+            said += [found[0]] if (found := _OPERATOR.match(part)) else []
+        elif found := re.match(r'"?(\w+)', part):
+            plain = kind == duckdb.token_type.keyword or found[1].lower() in known
+            said.append(found[1] if plain else "_")
+    return re.sub(r" ?([.,()]) ?", r"\1", " ".join(said)).replace(",", ", ")
 
 
 def ask(connection: Connection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:

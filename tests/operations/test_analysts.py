@@ -92,6 +92,28 @@ REFUSED_BY_THE_DOOR = [
     "SELECT * FROM read_parquet('{data}**/*.parquet')",
     "DESCRIBE FROM ducklake_cleanup_old_files('dermastream', cleanup_all => true)",
     "PRAGMA database_size",
+    "FROM '{data}**/*.parquet'",
+    "DESCRIBE '{data}**/*.parquet'",
+    "FROM duckdb_databases",
+    "FROM pragma_database_list",
+    "FROM __ducklake_metadata_dermastream.ducklake_data_file",
+    "FROM __ducklake_metadata_dermastream.main.ducklake_data_file",
+    "FROM pg_catalog.pg_database",
+    "FROM (WITH duckdb_databases AS (SELECT 1) FROM duckdb_databases), duckdb_databases",
+    "WITH a AS (FROM duckdb_databases), duckdb_databases AS (SELECT 1) FROM a",
+    'WITH a AS (FROM "{data}**/*.parquet"), "{data}**/*.parquet" AS (SELECT 1) FROM a',
+]
+
+TAKEN_BY_THE_DOOR = [
+    "FROM dermastream.raw.session_completed",
+    "FROM raw.session_completed AT (VERSION => 1)",
+    "FROM information_schema.tables",
+    "SHOW TABLES",
+    "SUMMARIZE raw.session_completed",
+    "WITH RECURSIVE R (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 3) FROM R",
+    "FROM range(3) AS n (i), (VALUES (1)) AS one",
+    "FROM ae_rate('2026-01-01', '2027-01-01')",
+    "FROM duckdb_tables()",
 ]
 
 
@@ -107,6 +129,27 @@ def test_the_command_takes_exactly_one_select(lake: Lake, analyst: store.Connect
             store.ask(analyst, query.format(data=lake.location.data_path, home=lake.home))
             pytest.fail(f"not refused: {query}")
         assert lake.files() == before, query
+
+
+def test_what_analysts_write_is_taken(lake: Lake, analyst: store.Connection):
+    """The door's list does not stand in the way of an honest SELECT."""
+    for query in TAKEN_BY_THE_DOOR:
+        store.ask(analyst, query)
+
+
+def test_a_log_keeps_a_statement_without_its_values(analyst: store.Connection):
+    """Neither constants, nor comments, nor names of the writer's own: a patient's key may stand in each."""
+    known = store.words(analyst)
+    query = """
+      SELECT skin_type, 'é' AS "00a11ce0", count(*) /* 00a11ce0 */ -- 00a11ce0
+      FROM raw.session_completed AS k00a11ce0 WHERE patient_key = '00a11ce0' AND skin_type > 3+/* 00a1 */4
+        AND id <> $$00a11ce0$$ GROUP BY ALL
+    """
+    store.only_select(analyst, query)
+    assert store.without_values(query, known) == (
+        "SELECT skin_type, ? AS _, count(*)FROM raw.session_completed AS _ "
+        "WHERE patient_key = ? AND skin_type > ? + ? AND id <> ? GROUP BY ALL"
+    )
 
 
 def test_the_read_only_connection_alone_does_not_protect_files(lake: Lake, analyst: store.Connection):
