@@ -58,9 +58,17 @@ class Decoded:
         firsts, lasts = moments[np.r_[0, cuts + 1]], moments[np.r_[cuts, len(moments) - 1]]
         return [(_moment(a), _moment(b)) for a, b in zip(firsts, lasts, strict=True)]
 
+    def fact_days(self) -> list[dt.date]:
+        """The UTC days that the accepted events other than frames speak of."""
+        if not len(self.events):
+            return []
+        moments = self.events.column("occurred_at").cast(pa.int64()).to_numpy()
+        return [_moment(day * DAY_US).date() for day in np.unique(moments // DAY_US)]
+
 
 MOST_SPANS = 8
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 
 
 def _moment(microseconds: int) -> dt.datetime:

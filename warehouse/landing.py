@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from producers.contracts import CODEC_VERSION, Retryable, WarehouseConflict
+from warehouse import fact_keys
 from warehouse.decoding import REFUSED, Decoded, arrow_table, origin
 from warehouse.erased import without_erased
 from warehouse.log import Batch, Partition, progress
@@ -155,12 +156,14 @@ def _parts(batch: Batch) -> pa.Table:
 def _judge(connection: Connection, decoded: Decoded) -> None:
     """Find the accepted events that must not land: duplicates and conflicts, and those too old to be kept.
 
-    Suspects are found by a hash of (source, id) in one narrow relation, pruned to the events' own time: a
-    repeat of an event carries the same. Only suspects, mostly none, are compared in full where they landed.
+    Suspects are found by a hash of (source, id) in one narrow relation, pruned to the events' own time, as a
+    repeat of an event carries the same, and for facts to the days around it. Only suspects, mostly none, are
+    compared in full where they landed.
     """
     connection.execute(statement("landing/keys"))
     for first, last in decoded.spans():
         connection.execute(statement("landing/known"), {"first": first, "last": last})
+    fact_keys.look_up(connection, decoded)
     connection.execute(statement("landing/suspect"))
     for table in rows(connection, statement("landing/known_tables")):
         history = statement("landing/history").replace("raw.TABLE", f"raw.{table['name']}")

@@ -128,6 +128,60 @@ def test_same_id_with_other_content_is_a_conflict(claimed):
     assert all("differs from" in detail for (detail,) in details)
 
 
+def minutes(count: float) -> dt.datetime:
+    return NOW + dt.timedelta(minutes=count)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["by this worker", "by another worker"])
+def test_same_id_under_another_time_is_a_conflict(claimed, elsewhere: bool):
+    """A fact repeated with a fresh `time`, on the same UTC day or the next, does not land a second time;
+    whichever worker landed the first, before or after this one began to keep the day's keys."""
+    connection, location = claimed
+    other = (store.connect(location), location) if elsewhere else claimed
+    do_land(claimed, one(calibrated("first")), "b0")
+    do_land(other, one(calibrated("a", at=minutes(-900)), start=1), "b1")
+    report = do_land(claimed, one(calibrated("a", at=minutes(-1200)), calibrated("b"), start=2), "b2")
+    assert (report.landed, report.by_rule) == (1, {"id.conflict": 1})
+    report = do_land(claimed, one(calibrated("a", at=minutes(1)), start=4), "b3")
+    assert (report.landed, report.by_rule) == (0, {"id.conflict": 1})
+    far = [calibrated(f"far-{n}", at=NOW - dt.timedelta(days=3 * n)) for n in range(40)]
+    report = do_land(claimed, one(calibrated("b", at=minutes(7)), *far, start=5), "b4")
+    assert (report.landed, report.by_rule) == (40, {"id.conflict": 1})
+    landed = connection.execute("SELECT id, count(*) FROM raw.device_calibrated GROUP BY id").fetchall()
+    assert len(landed) == 43
+    assert {count for _, count in landed} == {1}
+    if elsewhere:
+        other[0].close()
+
+
+def test_keys_of_a_batch_that_did_not_land_are_not_kept(claimed):
+    """What a rolled-back batch found out is undone with it: its facts land when they come again."""
+    do_land(claimed, one(calibrated("first")), "b0")
+    with pytest.raises(ProgressLost):
+        do_land(claimed, one(calibrated("a"), start=7), "b1")
+    report = do_land(claimed, one(calibrated("a", at=minutes(5)), start=1), "b2")
+    assert report.landed == 1
+    report = do_land(claimed, one(calibrated("a", at=minutes(9)), start=2), "b3")
+    assert report.by_rule == {"id.conflict": 1}
+
+
+def test_keys_of_a_day_are_read_anew_when_the_change_feed_has_expired(claimed):
+    """Snapshots since the last look-up are gone: the day is read again, and the repeat is found."""
+    connection, location = claimed
+    other = (store.connect(location), location)
+    do_land(claimed, one(calibrated("first")), "b0")
+    do_land(claimed, one(calibrated("second"), start=1), "b1")
+    for number, id_ in enumerate("abc"):
+        do_land(other, one(calibrated(id_), start=2 + number), f"other-{number}")
+    newest = store.snapshot_id(connection)
+    connection.execute(
+        "CALL ducklake_expire_snapshots('dermastream', versions => ?)", [list(range(1, newest))]
+    )
+    report = do_land(claimed, one(calibrated("b", at=minutes(30)), start=5), "b2")
+    assert report.by_rule == {"id.conflict": 1}
+    other[0].close()
+
+
 def test_what_retention_removed_does_not_land_again(claimed):
     """Before a relation's newest horizon nothing of it lands: refused with the reason, kept whole."""
     connection, location = claimed
