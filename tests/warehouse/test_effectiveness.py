@@ -268,6 +268,46 @@ def test_three_levels_by_dense_matrices():
             spread += by_fixed @ np.linalg.inv(x.T @ inverse @ x) @ by_fixed
             assert row["standard_error"] == pytest.approx(np.sqrt(spread), abs=1e-8)
 
+    # The same predictions with the variances' own error in them, from V and its likelihood alone.
+    def predicted(logs: np.ndarray) -> np.ndarray:
+        values = np.exp(logs)
+        v = sum(value * part for value, part in zip(values, [*same, np.eye(len(y))], strict=True))
+        inverse = np.linalg.inv(v)
+        rest = y - x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ y)
+        return np.concatenate([values[level] * same[level] @ inverse @ rest for level in range(3)])
+
+    at, step = np.log(variances), 0.02 * np.eye(4)
+    curvature = [
+        [
+            sum(
+                sign * -restricted(list(np.exp(at + a * p + b * q)))
+                for a, b, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+            )
+            / (4 * 0.02**2)
+            for q in step
+        ]
+        for p in step
+    ]
+    slope = np.array([(predicted(at + p) - predicted(at - p)) / 0.04 for p in step])
+    moves = np.einsum("ji,jk,ki->i", slope, np.linalg.inv(curvature), slope).reshape(3, -1)
+    for level, name in enumerate(groups):
+        for row in found.effects[name].iter_rows(named=True):
+            label = "".join(row[column] for column in groups[: level + 1])
+            wanted = row["standard_error"] ** 2 + 2 * moves[level][keys[level].index(label)]
+            assert row["prediction_error"] ** 2 == pytest.approx(wanted, rel=5e-3)
+            assert row["lower"] < row["value"] - 1.959 * row["prediction_error"]
+
+
+def test_a_level_without_variance_claims_no_interval():
+    """Clinics that do not differ are predicted as 0; an interval of no width would claim certainty."""
+    frame = courses(5).with_columns(gain=pl.col("gain") - pl.col("gain").mean().over("clinic_id"))
+    found = mixed_model(frame, outcome="gain", covariates=["number"])
+    assert found.components.filter(component="clinic_id")["variance"].to_list() == [0.0]
+    clinics = found.effects["clinic_id"]
+    assert clinics["value"].to_list() == [0.0] * 4
+    assert clinics.select("prediction_error", "lower", "upper").null_count().row(0) == (4, 4, 4)
+    assert found.effects["operator_id"]["lower"].null_count() == 0
+
 
 def test_few_rows_are_shrunken_more():
     """An operator with one patient is pulled further to the mean than one with many."""

@@ -41,7 +41,9 @@ class MixedModel:
     """`fixed`: one row a term (FIXED, Wald intervals). `components`: one row a level and the residual
     (COMPONENTS; `share` of the total variance). `effects`: by level, one row a group: the keys down to it,
     `rows`, `value` (shrunken towards 0), `standard_error` (of the prediction, that of the fixed effects in
-    it, the variances taken as known), `lower`, `upper` (Student's t with one degree less than groups).
+    it, the variances taken as known), `prediction_error` (that of the variances in it, too), and from it
+    `lower`, `upper`. These three are null where the level's variance is estimated as 0 (every group's effect
+    is then predicted as 0, with nothing to say how far off that is) or cannot be told from the others.
     `reason` says why all of them are empty; `log_likelihood` is the restricted one."""
 
     fixed: pl.DataFrame
@@ -62,6 +64,21 @@ class _Nested:
     rows: int
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What follows from variance ratios; `covariance` is that of the fixed effects `beta`."""
+
+    ratios: np.ndarray
+    residual: float
+    beta: np.ndarray
+    covariance: np.ndarray
+    deviance: float
+
+
+_STEP = 0.05
+"""Of the logarithm of a variance ratio, to either side."""
+
+
 def mixed_model(
     frame: pl.DataFrame,
     *,
@@ -76,7 +93,9 @@ def mixed_model(
 
     REML. Raises CheckFailed for bad columns; `reason` where there is nothing to estimate.
     Source: Patterson and Thompson, Biometrika 58 (1971) 545-554; Laird and Ware, Biometrics 38 (1982)
-    963-974; shrunken effects: Robinson, Statistical Science 6 (1991) 15-32.
+    963-974; shrunken effects: Robinson, Statistical Science 6 (1991) 15-32; their errors with the variances
+    estimated: Kackar and Harville, JASA 79 (1984) 853-862, and Prasad and Rao, JASA 85 (1990) 163-171;
+    degrees of freedom: Satterthwaite, Biometrics Bulletin 2 (1946) 110-114.
     """
     quantile = two_sided(level)
     if not groups:
@@ -101,13 +120,9 @@ def mixed_model(
     except NotEstimable as reason:
         empty = pl.DataFrame(schema=FIXED), pl.DataFrame(schema=COMPONENTS)
         return MixedModel(*empty, {}, None, told.height, f"not estimable: {reason}")
-    deviance, swept = _deviance(nested, ratios)
-    xx, xy = swept[:-1, :-1], swept[:-1, -1]
-    bread = inverse(xx, built.terms)
-    beta = bread @ xy
-    degrees = told.height - len(beta)
-    residual = float(swept[-1, -1] - xy @ beta) / degrees
-    error = np.sqrt(residual * np.diag(bread))
+    fit = _fit(nested, ratios, built.terms)
+    beta, residual, deviance = fit.beta, fit.residual, fit.deviance
+    error = np.sqrt(np.diag(fit.covariance))
     fixed = pl.DataFrame(
         {
             "term": built.terms,
@@ -122,7 +137,7 @@ def mixed_model(
     )
     return MixedModel(
         fixed, _components(groups, nested, ratios, residual),
-        _shrunken(groups, nested, keys, ratios, residual, beta, residual * bread, level),
+        _effects(groups, nested, keys, fit, built.terms, level),
         -deviance / 2, told.height,
     )  # fmt: skip
 
@@ -166,6 +181,16 @@ def _deviance(nested: _Nested, ratios: np.ndarray) -> tuple[float, np.ndarray]:
     return float(deviance + np.linalg.slogdet(xx)[1]), swept
 
 
+def _fit(nested: _Nested, ratios: np.ndarray, terms: Sequence[str]) -> _Fit:
+    """Fixed effects and residual variance that belong to these variance ratios."""
+    deviance, swept = _deviance(nested, ratios)
+    xx, xy = swept[:-1, :-1], swept[:-1, -1]
+    bread = inverse(xx, terms)
+    beta = bread @ xy
+    residual = float(swept[-1, -1] - xy @ beta) / (nested.rows - len(beta))
+    return _Fit(ratios, residual, beta, residual * bread, deviance)
+
+
 def _maximum(nested: _Nested) -> np.ndarray:
     """Variance ratios of highest restricted likelihood; searched as standard deviations, which may be 0."""
 
@@ -196,34 +221,99 @@ def _components(groups: Sequence[str], nested: _Nested, ratios: np.ndarray, resi
     )
 
 
-def _shrunken(
+def _effects(
     groups: Sequence[str],
     nested: _Nested,
     keys: list[pl.DataFrame],
-    ratios: np.ndarray,
-    residual: float,
-    beta: np.ndarray,
-    covariance: np.ndarray,
+    fit: _Fit,
+    terms: Sequence[str],
     level: float,
 ) -> dict[str, pl.DataFrame]:
-    """Best linear unbiased predictions, outermost first: each level explains what those above have left.
+    """Shrunken effects with intervals that know of the variances' own error.
+
+    How far a prediction moves with the variances within their error counts twice: once as its own error, and
+    once because its standard error, put in at the estimates, is too small by as much on average.
+    """
+    predicted = _shrunken(nested, fit)
+    sizes = [nested.sums[:, 0]]
+    for starts in reversed(nested.starts[:-1]):
+        sizes.insert(0, np.add.reduceat(sizes[0], starts))
+    effects: dict[str, pl.DataFrame] = {}
+    for index, (moves, degrees) in enumerate(_with_variances(nested, fit, terms, predicted)):
+        value, variance = predicted[index]
+        told = keys[index].with_columns(
+            rows=pl.Series(sizes[index].round().astype(np.int64)),
+            value=pl.Series(value),
+            standard_error=pl.Series(np.sqrt(variance)),
+            prediction_error=pl.Series(np.sqrt(variance + 2 * moves)),
+            half=pl.Series(stats.t.ppf(1 - (1 - level) / 2, degrees)),
+        )
+        told = told.with_columns(
+            lower=pl.col("value") - pl.col("half") * pl.col("prediction_error"),
+            upper=pl.col("value") + pl.col("half") * pl.col("prediction_error"),
+        )
+        effects[groups[index]] = told.drop("half").with_columns(
+            pl.col("prediction_error", "lower", "upper").fill_nan(None)
+        )
+    return effects
+
+
+def _with_variances(
+    nested: _Nested, fit: _Fit, terms: Sequence[str], predicted: list[tuple[np.ndarray, np.ndarray]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """By level and group: the variance of the prediction that comes from the variances' estimation, and the
+    degrees of freedom of the prediction's own variance; NaN where the level's ratio is 0, or the likelihood
+    too flat to tell. By differences along the logarithm of each ratio that is not 0."""
+    free = np.flatnonzero(fit.ratios > 0)
+
+    def at(move: np.ndarray) -> np.ndarray:
+        ratios = fit.ratios.copy()
+        ratios[free] *= np.exp(move)
+        return ratios
+
+    steps = np.eye(len(free)) * _STEP
+    curvature = np.empty((len(free), len(free)))
+    for i, a in enumerate(steps):
+        for j, b in enumerate(steps):
+            corners = [(a + b, 1), (a - b, -1), (b - a, -1), (-a - b, 1)]
+            bent = sum(sign * _deviance(nested, at(move))[0] / 2 for move, sign in corners)
+            curvature[i, j] = bent / (4 * _STEP**2)
+    told = len(free) > 0 and float(np.linalg.eigvalsh(curvature)[0]) > 0
+    covariance = np.linalg.inv(curvature) if told else curvature
+    around = [[_shrunken(nested, _fit(nested, at(move), terms)) for move in (step, -step)] for step in steps]
+    found = []
+    for index, (value, _) in enumerate(predicted):
+        if not told or fit.ratios[index] == 0:
+            found.append((np.full(len(value), np.nan), np.full(len(value), np.nan)))
+            continue
+        slope = np.array([(up[index][0] - down[index][0]) / (2 * _STEP) for up, down in around])
+        widening = np.array([np.log(up[index][1] / down[index][1]) / (2 * _STEP) for up, down in around])
+        moves = np.einsum("ji,jk,ki->i", slope, covariance, slope)
+        spread = np.einsum("ji,jk,ki->i", widening, covariance, widening)
+        found.append((moves, 2 / (spread + 2 / (nested.rows - len(fit.beta)))))
+    return found
+
+
+def _shrunken(nested: _Nested, fit: _Fit) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Best linear unbiased predictions and their variances, the ratios taken as known; outermost first: each
+    level explains what those above have left.
 
     The prediction is linear in y, so that the same steps on the columns of X say how it moves with the fixed
     effects; their error is added to that of the prediction.
     """
+    ratios, residual, beta = fit.ratios, fit.residual, fit.beta
+    levels = len(ratios)
     rest, weight = nested.sums, nested.sums[:, 0]  # 1'V⁻¹[X y] and 1'V⁻¹1, innermost first
-    sizes = weight
-    below = [(rest, weight, sizes)]
-    for index in range(len(groups) - 1, 0, -1):
+    below = [(rest, weight)]
+    for index in range(levels - 1, 0, -1):
         shrink = 1 + ratios[index] * weight
         rest = np.add.reduceat(rest / shrink[:, None], nested.starts[index - 1], axis=0)
         weight = np.add.reduceat(weight / shrink, nested.starts[index - 1])
-        sizes = np.add.reduceat(sizes, nested.starts[index - 1])
-        below.append((rest, weight, sizes))
-    effects: dict[str, pl.DataFrame] = {}
+        below.append((rest, weight))
+    found = []
     above, above_variance = np.zeros((1, len(beta) + 1)), np.zeros(1)
-    for index, name in enumerate(groups):
-        rest, weight, sizes = below[len(groups) - 1 - index]
+    for index in range(levels):
+        rest, weight = below[levels - 1 - index]
         if index == 0:
             above, above_variance = np.repeat(above, len(rest), axis=0), np.zeros(len(rest))
         else:
@@ -232,19 +322,10 @@ def _shrunken(
         shrink = 1 + ratios[index] * weight
         pull = ratios[index] * weight / shrink
         moved = ratios[index] * (rest - above * weight[:, None]) / shrink[:, None]
-        value = moved[:, -1] - moved[:, :-1] @ beta
         variance = residual * ratios[index] / shrink + pull**2 * above_variance
-        variance = variance + np.einsum("ij,jk,ik->i", moved[:, :-1], covariance, moved[:, :-1])
-        error = np.sqrt(variance)
-        half = float(stats.t.ppf(1 - (1 - level) / 2, len(rest) - 1)) * error
-        effects[name] = keys[index].with_columns(
-            rows=pl.Series(sizes.round().astype(np.int64)),
-            value=pl.Series(value),
-            standard_error=pl.Series(error),
-            lower=pl.Series(value - half),
-            upper=pl.Series(value + half),
-        )
+        variance = variance + np.einsum("ij,jk,ik->i", moved[:, :-1], fit.covariance, moved[:, :-1])
+        found.append((moved[:, -1] - moved[:, :-1] @ beta, variance))
         # What the levels below have to explain is what is left after all effects above.
         above_variance = residual * ratios[index] / shrink + (1 - pull) ** 2 * above_variance
         above = above + moved
-    return effects
+    return found
