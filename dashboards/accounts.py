@@ -1,6 +1,7 @@
 """Local accounts and web sessions, in one SQLite file that only its owner can read.
 
-Passwords are kept as argon2id, session tokens as a keyed hash: neither can be read back from the file.
+An account has a password, or none and is reached through the OpenID provider alone. Passwords are kept as
+argon2id, session tokens as a keyed hash: neither can be read back from the file.
 """
 
 import contextlib
@@ -59,6 +60,10 @@ CREATE TABLE IF NOT EXISTS failure (
 CREATE TABLE IF NOT EXISTS disabled (
   name TEXT PRIMARY KEY REFERENCES account ON DELETE CASCADE, at REAL NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS subject (
+  name TEXT PRIMARY KEY REFERENCES account ON DELETE CASCADE, issuer TEXT NOT NULL, subject TEXT NOT NULL,
+  UNIQUE (issuer, subject)
+) STRICT;
 """
 
 
@@ -90,7 +95,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path, timeout=10)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'disabled'").fetchone():
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'subject'").fetchone():
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
         with connection:
@@ -102,22 +107,23 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 # ── accounts ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def add_user(path: Path, name: str, password: str, role: str, clinics: Sequence[str]) -> None:
+def add_user(path: Path, name: str, password: str | None, role: str, clinics: Sequence[str]) -> None:
     """Create the account, or replace its password, role and clinics, end its sessions and enable it.
 
+    Without a password it is reached through the provider only, by the first who comes under that name.
     Raises SettingsError for an unknown role, a short password, or clinics that do not go with the role.
     """
     if not name or name != name.strip() or len(name) > 64 or not name.isprintable():
         raise SettingsError("an account's name is 1 to 64 printable characters without outer spaces")
     if role not in ROLES:
         raise SettingsError(f"role {role!r} is none of {', '.join(ROLES)}")
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+    if password is not None and not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise SettingsError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     if (role == "clinic_manager") != bool(clinics):
         raise SettingsError(
             "a clinic_manager needs at least one clinic; the other roles see all and name none"
         )
-    hashed = _hash(password)
+    hashed = "" if password is None else _hash(password)
     with _database(path) as db:
         db.execute(
             "INSERT INTO account VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
@@ -125,6 +131,7 @@ def add_user(path: Path, name: str, password: str, role: str, clinics: Sequence[
             (name, hashed, role),
         )
         db.execute("DELETE FROM disabled WHERE name = ?", (name,))
+        db.execute("DELETE FROM subject WHERE name = ?", (name,))
         db.execute("DELETE FROM account_clinic WHERE name = ?", (name,))
         db.executemany(
             "INSERT INTO account_clinic VALUES (?, ?)", [(name, each) for each in sorted(set(clinics))]
@@ -151,11 +158,13 @@ def disable_user(path: Path, name: str, *, now: dt.datetime) -> bool:
 def reset_password(path: Path, name: str, password: str) -> bool:
     """A new password for an account that is there, which also enables it and forgets its failures.
 
-    Its sessions end. Raises SettingsError for a short password.
+    Its sessions end. Raises SettingsError for a short password, or an account that has none.
     """
     known = {account.name: account for account in list_users(path)}
     if name not in known:
         return False
+    if name in without_password(path):
+        raise SettingsError(f"{name} logs in through the provider and has no password; `user add` gives one")
     add_user(path, name, password, known[name].role, sorted(known[name].clinic_ids))
     with _database(path) as db:
         db.execute("DELETE FROM failure WHERE kind = 'account' AND key = ?", (name[:64],))
@@ -166,6 +175,12 @@ def disabled_users(path: Path) -> set[str]:
     """Names that nobody may log in under."""
     with _database(path) as db:
         return {row[0] for row in db.execute("SELECT name FROM disabled")}
+
+
+def without_password(path: Path) -> set[str]:
+    """Names of those who log in through the provider only."""
+    with _database(path) as db:
+        return {row[0] for row in db.execute("SELECT name FROM account WHERE password_hash = ''")}
 
 
 def list_users(path: Path) -> list[Account]:
@@ -184,7 +199,8 @@ def verify(path: Path, name: str, password: str, *, address: str, now: dt.dateti
     with _database(path) as db:
         waiting = not _take_attempt(db, keys, now)
         row = db.execute(
-            "SELECT password_hash FROM account WHERE name = ? AND name NOT IN (SELECT name FROM disabled)",
+            "SELECT password_hash FROM account WHERE name = ? AND name NOT IN (SELECT name FROM disabled)"
+            " AND password_hash <> ''",
             (name,),
         ).fetchone()
     right = _matches(row[0] if row else _NOBODY, password) and row is not None
@@ -195,6 +211,27 @@ def verify(path: Path, name: str, password: str, *, address: str, now: dt.dateti
         if _hasher.check_needs_rehash(row[0]):
             db.execute("UPDATE account SET password_hash = ? WHERE name = ?", (_hash(password), name))
         return _account(db, name)
+
+
+def signed_on(path: Path, issuer: str, subject: str, name: str) -> Account | None:
+    """The account of who the provider says this is; null where they have none, or a disabled one.
+
+    Only an account without a password can be theirs. The first who comes under its name is remembered by
+    `subject`, which a provider never gives to anybody else, and has it alone: the same name opens nothing for
+    another person, and another name does not lock them out.
+    """
+    with _database(path) as db:
+        db.execute(
+            "INSERT OR IGNORE INTO subject SELECT name, ?, ? FROM account"
+            " WHERE name = ? AND password_hash = '' AND name NOT IN (SELECT name FROM disabled)",
+            (issuer, subject, name),
+        )
+        row = db.execute(
+            "SELECT name FROM subject WHERE issuer = ? AND subject = ?"
+            " AND name NOT IN (SELECT name FROM disabled)",
+            (issuer, subject),
+        ).fetchone()
+        return _account(db, row[0]) if row else None
 
 
 def _hash(password: str) -> str:
@@ -318,6 +355,10 @@ class Sessions:
             return False
         mask, hidden = text[: len(text) // 2], text[len(text) // 2 :]
         return len(text) == len(right) and hmac.compare_digest(_under(mask, hidden).hex(), right)
+
+    def derived(self, purpose: str, text: str) -> str:
+        """64 characters that only this service can tell from the text; others for another purpose."""
+        return self._key(f"derived {purpose}", text)
 
     def _key(self, purpose: str, text: str) -> str:
         return hmac.new(self._secret, f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()

@@ -49,4 +49,8 @@ def create_app(settings: DashboardSettings, clock: Callable[[], dt.datetime]) ->
     app.state.live = site.live
     for part in (login, pages, actions, reports, service):
         part.add(app, site)
+    if settings.openid is not None:
+        from dashboards.routes import provider  # its libraries are 10 MB that nothing else here uses
+
+        provider.add(app, site, settings.openid)
     return app

@@ -90,6 +90,19 @@ class Settings(BaseSettings):
     dashboard_url: str | None = Field(
         None, description="How readers reach the dashboard, behind a proxy; empty: its host and port"
     )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID provider that readers may log in through; empty: local accounts only"
+    )
+    oidc_client_id: str | None = Field(None, description="Our name at the provider")
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File holding our secret there; empty: a public client, PKCE alone"
+    )
+    oidc_account_claim: str = Field(
+        "sub", min_length=1, description="Claim that names the account: sub, email or another"
+    )
+    oidc_cafile: Path | None = Field(
+        None, description="Certificate authority of the provider; empty: the public ones"
+    )
     prefect_api_url: str | None = Field(
         None, alias="PREFECT_API_URL", description="External Prefect server; empty: the embedded one"
     )
@@ -142,9 +155,9 @@ class Settings(BaseSettings):
     webhook_url: str | None = Field(None, description="Address told of signals; empty: none")
     webhook_secret_file: Path | None = Field(None, description="File holding its secret, whsec_ and base64")
 
-    @field_validator("webhook_url")
+    @field_validator("webhook_url", "oidc_issuer")
     @classmethod
-    def _encrypted_webhook(cls, value: str | None) -> str | None:
+    def _encrypted(cls, value: str | None) -> str | None:
         host = urllib.parse.urlsplit(value or "").hostname
         if value and not value.startswith("https://") and host not in _THIS_MACHINE:
             raise ValueError("must be https, but on this machine")
@@ -163,6 +176,12 @@ class Settings(BaseSettings):
             raise ValueError("DERMASTREAM_MAIL_SECURITY: without encryption only to a server on this machine")
         if self.mail_user and self.mail_security == "none":
             raise ValueError("DERMASTREAM_MAIL_USER: no password goes over an open line")
+        return self
+
+    @model_validator(mode="after")
+    def _provider_knows_us(self) -> "Settings":
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("DERMASTREAM_OIDC_CLIENT_ID: a provider needs it")
         return self
 
     @field_validator("landing_share")
@@ -237,6 +256,12 @@ class Settings(BaseSettings):
     def mail_password(self) -> str | None:
         """Null without a user. SettingsError on an unreadable file."""
         return _secret(self.mail_password_file, "DERMASTREAM_MAIL_PASSWORD_FILE") if self.mail_user else None
+
+    @property
+    def oidc_client_secret(self) -> str | None:
+        """Null for a public client. SettingsError on an unreadable file."""
+        file = self.oidc_client_secret_file
+        return _secret(file, "DERMASTREAM_OIDC_CLIENT_SECRET_FILE") if file else None
 
     @property
     def webhook_secret(self) -> str:

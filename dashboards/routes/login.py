@@ -18,10 +18,10 @@ _log = structlog.get_logger("dashboards")
 
 
 def add(app: FastAPI, site: Site) -> None:
-    async def form_page(request: Request) -> Response:
+    async def shown(request: Request) -> Response:
         if site.sessions.find(site.session_cookie.read(request), touch=False):
             return RedirectResponse("/", 303)
-        return _form(site, request, security.local_target(request.query_params.get("next")), "", 200)
+        return form_page(site, request, security.local_target(request.query_params.get("next")), "", 200)
 
     async def login(request: Request) -> Response:
         return await _login(site, request)
@@ -29,7 +29,7 @@ def add(app: FastAPI, site: Site) -> None:
     async def logout(request: Request) -> Response:
         return await _logout(site, request)
 
-    app.add_api_route("/login", form_page, methods=["GET"], response_model=None)
+    app.add_api_route("/login", shown, methods=["GET"], response_model=None)
     app.add_api_route("/login", login, methods=["POST"], response_model=None)
     app.add_api_route("/logout", logout, methods=["POST"], response_model=None)
 
@@ -53,14 +53,17 @@ async def _login(site: Site, request: Request) -> Response:
     if account is None:
         _log.warning("login refused", address=address)
         await run_in_threadpool(site.note, request, "login refused", f"as {name[:64]}")
-        return await run_in_threadpool(_form, site, request, target, _REFUSED, 401)
-    if old := site.session_cookie.read(request):
-        await run_in_threadpool(site.sessions.end, old)
+        return await run_in_threadpool(form_page, site, request, target, _REFUSED, 401)
     return await run_in_threadpool(start_session, site, request, account, target)
 
 
 def start_session(site: Site, request: Request, account: accounts.Account, target: str) -> Response:
-    """A new session for who has just proved who they are, and on to where they wanted to go."""
+    """A new session for who has just proved who they are, and on to where they wanted to go.
+
+    The session of this browser before ends.
+    """
+    if old := site.session_cookie.read(request):
+        site.sessions.end(old)
     request.state.account = account
     site.note(request, "login", target)
     response = RedirectResponse(target, 303)
@@ -81,9 +84,11 @@ async def _logout(site: Site, request: Request) -> Response:
     return response
 
 
-def _form(site: Site, request: Request, target: str, message: str, status: int) -> Response:
+def form_page(site: Site, request: Request, target: str, message: str, status: int) -> Response:
+    """The login form, with the way to the provider where there is one."""
     cookie = site.login_cookie.read(request) or secrets.token_urlsafe(_PRELOGIN_BYTES)
     csrf = site.sessions.form_token(cookie)
-    response = site.page("login.html", status, target=target, message=message, csrf=csrf)
+    provider = site.settings.openid is not None
+    response = site.page("login.html", status, target=target, message=message, csrf=csrf, provider=provider)
     site.login_cookie.write(response, cookie)
     return response

@@ -23,6 +23,13 @@ PasswordFile = Annotated[
     Path | None, Parameter(help="File with the password; without, one is made and printed once")
 ]
 
+SingleSignOn = Annotated[
+    bool,
+    Parameter(
+        name="--single-sign-on", negative="", help="No password: through the OpenID provider, under that name"
+    ),
+]
+
 
 def _accounts(home: Any) -> Path:
     return Path(settings_of(home).home) / "dashboard" / "accounts.sqlite"
@@ -50,7 +57,7 @@ def _note(path: Path, what: str) -> None:
     )
 
 
-def _told(name: str, did: str, password: tuple[str, bool]) -> None:
+def _told(name: str, did: str, password: tuple[str | None, bool]) -> None:
     print(f"{name}: {did}")
     if password[1]:
         print(f"password, shown only here: {password[0]}")
@@ -64,15 +71,21 @@ def add(
     role: Role,
     clinic: Clinics = None,
     password_file: PasswordFile = None,
+    single_sign_on: SingleSignOn = False,
     home: Home = None,
 ) -> None:
     """Add an account, or give one another role, clinics and password; its sessions end."""
     from dashboards import accounts
+    from producers.contracts.errors import SettingsError
 
-    path, password = _accounts(home), _password(password_file)
+    if single_sign_on and password_file:
+        raise SettingsError("--single-sign-on and --password-file: an account has one or the other")
+    path = _accounts(home)
+    password = (None, False) if single_sign_on else _password(password_file)
     accounts.add_user(path, name, password[0], role, clinic or ())
-    _note(path, f"add {name} as {role} of {', '.join(clinic or ()) or 'all'}")
-    _told(name, f"added as {role}", password)
+    way = ", single sign-on" if single_sign_on else ""
+    _note(path, f"add {name} as {role} of {', '.join(clinic or ()) or 'all'}{way}")
+    _told(name, f"added as {role}{way}", password)
 
 
 @app.command
@@ -107,17 +120,18 @@ def _known(found: bool, name: str) -> None:
 
 @app.command(name="list")
 def list_(*, json_: AsJson = False, home: Home = None) -> None:
-    """Every account with its role, its clinics and whether it is disabled."""
+    """Every account with its role, its clinics, and whether it is disabled or has no password."""
     from dashboards import accounts
 
     path = _accounts(home)
-    off = accounts.disabled_users(path)
+    off, through = accounts.disabled_users(path), accounts.without_password(path)
     found: list[dict[str, Any]] = [
         {
             "name": each.name,
             "role": each.role,
             "clinics": sorted(each.clinic_ids),
             "disabled": each.name in off,
+            "single_sign_on": each.name in through,
         }
         for each in accounts.list_users(path)
     ]
@@ -128,4 +142,5 @@ def list_(*, json_: AsJson = False, home: Home = None) -> None:
         clinics = ", ".join(row["clinics"]) or (
             "all clinics" if row["role"] != "clinic_manager" else "no clinic"
         )
-        print(f"{row['name']:<20} {row['role']:<16} {clinics}{'  disabled' if row['disabled'] else ''}")
+        notes = "  single sign-on" * row["single_sign_on"] + "  disabled" * row["disabled"]
+        print(f"{row['name']:<20} {row['role']:<16} {clinics}{notes}")

@@ -109,7 +109,8 @@ def test_demo_users_survive_a_restart(path: Path):
 # ── from the command line ───────────────────────────────────────────────────────────────────────────────
 
 
-def _run(home: Path, *command: str) -> tuple[int, str]:
+def run(home: Path, *command: str) -> tuple[int, str]:
+    """`dermastream user …` in that home: its exit code and what it says."""
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "user", *command, "--home", str(home)],
         capture_output=True,
@@ -122,17 +123,17 @@ def _run(home: Path, *command: str) -> tuple[int, str]:
 def test_accounts_from_the_command_line(tmp_path: Path):
     """Added, listed, reset and disabled; a made password is printed once and works; every change is noted."""
     path = tmp_path / "dashboard" / "accounts.sqlite"
-    code, said = _run(tmp_path, "add", "ann", "--role", "clinic_manager", "--clinic", "north")
+    code, said = run(tmp_path, "add", "ann", "--role", "clinic_manager", "--clinic", "north")
     password = said.strip().rsplit(" ", 1)[1]
     assert code == 0
     assert accounts.verify(path, "ann", password, address="a", now=NOW) is not None
-    assert "clinic_manager   north" in _run(tmp_path, "list")[1]
-    assert _run(tmp_path, "disable", "ann")[0] == 0
+    assert "clinic_manager   north" in run(tmp_path, "list")[1]
+    assert run(tmp_path, "disable", "ann")[0] == 0
     assert accounts.verify(path, "ann", password, address="a", now=NOW) is None
-    assert "disabled" in _run(tmp_path, "list")[1]
-    changed = _run(tmp_path, "reset", "ann")[1].strip().rsplit(" ", 1)[1]
+    assert "disabled" in run(tmp_path, "list")[1]
+    changed = run(tmp_path, "reset", "ann")[1].strip().rsplit(" ", 1)[1]
     assert accounts.verify(path, "ann", changed, address="a", now=NOW) is not None
-    code, said = _run(tmp_path, "reset", "nobody")
+    code, said = run(tmp_path, "reset", "nobody")
     assert (code, said.count("\n")) == (2, 1)
     assert "there is no account nobody" in said
     noted = [entry["what"] for entry in Audit(path.with_name("audit.sqlite")).newest(9)]
