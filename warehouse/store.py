@@ -168,8 +168,8 @@ def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connect
 
     Denied: any write through it to the warehouse, other files and addresses, extensions, settings, the
     environment and Python's variables. Not denied by DuckDB: whatever the account may do to the data folder
-    and the catalog's file. So give other people's SQL only through `ask`, or a published file
-    (`warehouse.publish`), or an account that may only read.
+    and the catalog's file, and opening any SQLite file (`sqlite_scan`, ATTACH). So give other people's SQL
+    only through `ask`, or a published file (`warehouse.publish`), or an account that may only read.
     """
     connection = connect(location, read_only=True, memory_limit=memory_limit)
     connection.execute("SET max_temp_directory_size = '0B'")
