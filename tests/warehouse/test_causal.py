@@ -188,6 +188,27 @@ def test_clusters_widen_the_error():
     )
 
 
+@pytest.mark.parametrize("cluster", [None, "clinic"])
+@pytest.mark.parametrize("outcome", ["responded", "grade"])
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATC"])
+def test_equal_patients_taken_together_change_nothing(estimand, outcome, cluster):
+    """Categories are worked on as cells of equal patients, fractions row by row: the same covariates written
+    as fractions give every number of the row again, whatever the order of the patients."""
+    rng = np.random.default_rng(23)
+    told = world(size=1500).with_columns(
+        deep=(pl.col("x") > 0).cast(pl.Int64), visits=pl.Series(rng.integers(1, 5, 1500)),
+        clinic=pl.Series(rng.choice(["a", "b", "c", "d"], 1500)), grade=pl.col("y").round(),
+    )  # fmt: skip
+    options = {"outcome": outcome, "treatment": "treated", "covariates": ["deep", "visits", "z"]}
+    options |= {"estimand": estimand, "cluster": cluster, "clip": (0.2, 0.7)}
+    one_by_one = aipw(told.with_columns(pl.col("deep", "visits").cast(pl.Float64)), **options).row(0)
+    for given in (told, told.sample(fraction=1, shuffle=True, seed=1)):
+        together = aipw(given, **options)
+        assert together["reason"].item() is None
+        for found, expected in zip(together.row(0), one_by_one, strict=True):
+            assert found == (pytest.approx(expected, rel=1e-9) if isinstance(expected, float) else expected)
+
+
 def test_balance_before_and_after():
     """Means, standardised differences and variance ratios as by hand; weighting brings them near 0."""
     given = table("""

@@ -19,7 +19,7 @@ import polars as pl
 from scipy import special, stats
 
 from producers.contracts.errors import CheckFailed
-from warehouse.metrics.columns import codes, flags, numbers, two_sided
+from warehouse.metrics.columns import codes, flags, numbers, require, two_sided
 from warehouse.metrics.propensity import (
     Estimand,
     PropensityModel,
@@ -82,22 +82,85 @@ class _Means:
 
 
 @dataclass(frozen=True)
+class _Members:
+    """How the rows of cells lie in clusters: `size` rows of `cell` belong to `cluster`."""
+
+    cell: np.ndarray
+    cluster: np.ndarray
+    size: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Data:
+    """Rows, or cells of `size` equal rows each; `members` where rows lie in clusters."""
+
     y: np.ndarray
     treated: np.ndarray
-    clusters: np.ndarray | None
+    size: np.ndarray
+    members: _Members | None
     frame: pl.DataFrame
 
     @property
     def binary(self) -> bool:
         return bool(np.isin(self.y, (0.0, 1.0)).all())
 
+    @property
+    def rows(self) -> int:
+        return int(self.size.sum())
+
+    def error(self, influence: np.ndarray) -> float:
+        """Standard error of a mean from the influences of the cells' rows, see `mean_error`."""
+        if self.members is None:
+            return float(np.sqrt((self.size * influence) @ influence)) / self.rows
+        at = self.members
+        return _clustered_error(np.bincount(at.cluster, at.size * influence[at.cell]), self.rows)
+
 
 def _data(frame: pl.DataFrame, outcome: str, treatment: str, cluster: str | None) -> _Data:
-    truth = frame.schema.get(outcome) == pl.Boolean
-    y = flags(frame, "effect", outcome).astype(float) if truth else numbers(frame, "effect", outcome)
-    clusters = None if cluster is None else codes(frame, "effect", (cluster,))[0]
-    return _Data(y, flags(frame, "effect", treatment), clusters, frame)
+    y, treated = _outcome(frame, outcome), flags(frame, "effect", treatment)
+    size = np.ones(len(y))
+    members = None
+    if cluster is not None:
+        found = codes(frame, "effect", (cluster,))[0]
+        members = _Members(np.arange(len(y)), found, size)
+    return _Data(y, treated, size, members, frame)
+
+
+def _outcome(frame: pl.DataFrame, name: str) -> np.ndarray:
+    truth = frame.schema.get(name) == pl.Boolean
+    return flags(frame, "effect", name).astype(float) if truth else numbers(frame, "effect", name)
+
+
+def _cells(
+    frame: pl.DataFrame, outcome: str, treatment: str, cluster: str | None, covariates: Sequence[str]
+) -> _Data:
+    """Rows that are equal in all that a method looks at, as one cell, in the order of their values.
+
+    A model of categories then costs what its cells cost, however many patients they hold. Nothing is rounded
+    or binned: with a fractional covariate rows stay as they are.
+    """
+    columns = list(dict.fromkeys([outcome, treatment, *covariates]))
+    if any(frame.schema[name].is_float() for name in covariates if name in frame.columns):
+        return _data(frame, outcome, treatment, cluster)
+    # Whole columns are checked before any row is taken for another.
+    _outcome(frame, outcome), flags(frame, "effect", treatment)
+    require(frame, "effect", (*covariates, *([] if cluster is None else [cluster])))
+    apart = [*columns, *([] if cluster is None else [pl.col(cluster).alias("_cluster")])]
+    parts = frame.group_by(apart).agg(_size=pl.len().cast(pl.Float64))
+    cells = parts.group_by(columns).agg(pl.col("_size").sum()).sort(columns)
+    members = None
+    if cluster is not None:
+        placed = parts.join(cells.select(columns).with_row_index("_cell"), on=columns).sort(
+            "_cluster", "_cell"
+        )
+        members = _Members(
+            placed["_cell"].to_numpy().astype(np.int64),
+            codes(placed, "effect", ("_cluster",))[0],
+            placed["_size"].to_numpy(),
+        )
+    return _Data(
+        _outcome(cells, outcome), flags(cells, "effect", treatment), cells["_size"].to_numpy(), members, cells
+    )
 
 
 # ── the methods ─────────────────────────────────────────────────────────────────────────────────────────
@@ -129,7 +192,7 @@ def crude(
         influence0 = np.where(t, 0.0, (data.y - mean0) * n / sizes[1] * bessel0)
         parts = data.y[t].var(ddof=1) / sizes[0], data.y[~t].var(ddof=1) / sizes[1]
         degrees = math.inf
-        if data.clusters is None and measure == "difference" and sum(parts) > 0:
+        if data.members is None and measure == "difference" and sum(parts) > 0:
             degrees = sum(parts) ** 2 / (parts[0] ** 2 / (sizes[0] - 1) + parts[1] ** 2 / (sizes[1] - 1))
         return _Means(mean1, mean0, influence1, influence0, float(sizes[0]), float(sizes[1]), degrees=degrees)
 
@@ -225,13 +288,18 @@ def aipw(
     Source: Robins, Rotnitzky and Zhao, JASA 89 (1994) 846-866; Glynn and Quinn, Political Analysis 18 (2010)
     36-56, eq. 3-5; ATT: Mercatanti and Li, Annals of Applied Statistics 8 (2014) 2485-2508.
     """
-    data = _data(frame, outcome, treatment, cluster)
     if standard_error not in ("influence", "stacked"):
         raise CheckFailed(f"standard_error: must be influence or stacked, is {standard_error}")
+    names = covariates if outcome_covariates is None else outcome_covariates
+    if standard_error == "influence":
+        data = _cells(frame, outcome, treatment, cluster, (*covariates, *names))
+    else:
+        data = _data(frame, outcome, treatment, cluster)
 
     def means() -> _Means:
-        model = fit_propensity(frame, treatment=treatment, covariates=covariates, version=version)
-        names = covariates if outcome_covariates is None else outcome_covariates
+        model = fit_propensity(
+            data.frame, treatment=treatment, covariates=covariates, version=version, size=data.size
+        )
         return _doubly_robust(data, model, names, estimand, outcome_model, clip, standard_error)
 
     return _effect(data, "aipw", estimand, measure, level, means)
@@ -383,23 +451,31 @@ def _target(treated: np.ndarray, estimand: Estimand) -> np.ndarray:
     return (treated if estimand == "ATT" else ~treated).astype(float)
 
 
-def _fitted(data: _Data, x: np.ndarray, y: np.ndarray, terms: Sequence[str], outcome_model: str) -> Fit:
+def _fitted(
+    data: _Data,
+    x: np.ndarray,
+    y: np.ndarray,
+    terms: Sequence[str],
+    outcome_model: str,
+    size: np.ndarray | None = None,
+) -> Fit:
     if outcome_model not in ("auto", "linear", "logistic"):
         raise CheckFailed(f"outcome_model: must be auto, linear or logistic, is {outcome_model}")
     if outcome_model == "logistic" and not data.binary:
         raise CheckFailed("effect: a logistic outcome model needs outcomes of 0 and 1")
     if outcome_model == "logistic" or (outcome_model == "auto" and data.binary):
-        return logistic(x, y, terms)
-    return least_squares(x, y, terms)
+        return logistic(x, y, terms, size)
+    return least_squares(x, y, terms, size)
 
 
 def _arm(
     data: _Data, x: np.ndarray, mine: np.ndarray, terms: Sequence[str], outcome_model: str
 ) -> tuple[Fit, np.ndarray]:
     """Outcome model of one arm, and its prediction for every row. The bread is per row of all rows."""
-    if mine.sum() <= x.shape[1]:
-        raise NotEstimable(f"{int(mine.sum())} patients of one protocol are too few for {x.shape[1]} terms")
-    fit = _fitted(data, x[mine], data.y[mine], terms, outcome_model)
+    patients = int(data.size[mine].sum())
+    if patients <= x.shape[1]:
+        raise NotEstimable(f"{patients} patients of one protocol are too few for {x.shape[1]} terms")
+    fit = _fitted(data, x[mine], data.y[mine], terms, outcome_model, data.size[mine])
     fit = replace(fit, bread=fit.bread * len(mine) / mine.sum())
     return fit, fit.predict(x)
 
@@ -447,8 +523,8 @@ def _doubly_robust(
         weights = np.where(mine, tilt / probability, 0.0)
         # In the arm that is the target itself the weights are 1 and the outcome needs no model.
         plug_in = target * predicted + weights * (data.y - predicted)
-        mean = float(plug_in.sum() / target.sum())
-        influence = (plug_in - target * mean) / target.mean()
+        mean = float(data.size @ plug_in / (data.size @ target))
+        influence = (plug_in - target * mean) / (data.size @ target / data.rows)
         if standard_error == "stacked":
             x = built.matrix
             gradient = x.T @ ((target - weights) * fit.slope(predicted)) / target.sum()
@@ -456,10 +532,11 @@ def _doubly_robust(
             slope = np.where(moved, 0.0, _weight_slope(weights, scores, data.treated, estimand))
             influence += _by_propensity(model, slope, data.y - predicted, target)
         arms.append((mean, influence))
-        effective.append(effective_sample_size(weights[mine]))
+        effective.append(effective_sample_size(weights[mine], data.size[mine]))
     (mean1, influence1), (mean0, influence0) = arms
+    share_moved = float(data.size @ moved / data.rows)
     return _Means(
-        mean1, mean0, influence1, influence0, effective[0], effective[1], float(moved.mean()), model.version
+        mean1, mean0, influence1, influence0, effective[0], effective[1], share_moved, model.version
     )
 
 
@@ -472,7 +549,7 @@ def _effect(
     if measure not in ("difference", "ratio"):
         raise CheckFailed(f"measure: must be difference or ratio, is {measure}")
     two_sided(level)
-    sizes = int(data.treated.sum()), int((~data.treated).sum())
+    sizes = int(data.size[data.treated].sum()), int(data.size[~data.treated].sum())
     labels = {
         "method": method, "estimand": estimand, "measure": measure, "level": level,
         "size_treated": sizes[0], "size_control": sizes[1],
@@ -488,7 +565,7 @@ def _effect(
 
 def _measured(data: _Data, means: _Means, measure: str, level: float) -> dict[str, Any]:
     centre, influence = _centre(means, measure)
-    error = mean_error(influence, data.clusters)
+    error = data.error(influence)
     if not error > 0:
         raise NotEstimable("the outcome does not vary")
     quantile = (
@@ -535,10 +612,13 @@ def mean_error(influence: np.ndarray, clusters: np.ndarray | None = None) -> flo
     n = len(influence)
     if clusters is None:
         return float(np.sqrt(influence @ influence)) / n
-    sums = np.bincount(clusters, weights=influence)
+    return _clustered_error(np.bincount(clusters, weights=influence), n)
+
+
+def _clustered_error(sums: np.ndarray, rows: int) -> float:
     if len(sums) < 2:
         raise NotEstimable("one cluster says nothing about the spread between clusters")
-    return float(np.sqrt(sums @ sums * len(sums) / (len(sums) - 1))) / n
+    return float(np.sqrt(sums @ sums * len(sums) / (len(sums) - 1))) / rows
 
 
 def _e_values(
@@ -554,8 +634,8 @@ def _e_values(
             return {"e_value": None, "e_value_limit": None}
         half = (
             (estimate[2] - estimate[0])
-            / max(mean_error(means.influence_treated - means.influence_control, data.clusters), 1e-300)
-            * mean_error(influence, data.clusters)
+            / max(data.error(means.influence_treated - means.influence_control), 1e-300)
+            * data.error(influence)
         )
         value, lower, upper = (math.exp(part) for part in (centre, centre - half, centre + half))
     else:
@@ -567,6 +647,8 @@ def _e_values(
 
 
 def _pooled_deviation(data: _Data) -> float:
-    parts = [data.y[mine] for mine in (data.treated, ~data.treated)]
-    total = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
-    return math.sqrt(total / (len(data.y) - 2)) if len(data.y) > 2 else 0.0
+    total = 0.0
+    for mine in (data.treated, ~data.treated):
+        y, size = data.y[mine], data.size[mine]
+        total += float(size @ (y - size @ y / size.sum()) ** 2)
+    return math.sqrt(total / (data.rows - 2)) if data.rows > 2 else 0.0

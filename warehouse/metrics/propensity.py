@@ -59,10 +59,17 @@ class PropensityModel:
 
 
 def fit_propensity(
-    frame: pl.DataFrame, *, treatment: str, covariates: Sequence[str], version: str = "1"
+    frame: pl.DataFrame,
+    *,
+    treatment: str,
+    covariates: Sequence[str],
+    version: str = "1",
+    size: np.ndarray | None = None,
 ) -> PropensityModel:
     """The probability of treatment given the covariates, by maximum likelihood.
 
+    `size`: where a row stands for as many equal patients. Coefficients and scores are then those of all of
+    them; standard errors are not.
     Raises CheckFailed for bad columns and NotEstimable where a group is empty or a covariate separates them.
     Source: Rosenbaum and Rubin, Biometrika 70 (1983) 41-55.
     """
@@ -70,7 +77,7 @@ def fit_propensity(
     if not treated.any() or treated.all():
         raise NotEstimable("only one of the two groups has patients")
     pattern = design(frame, "propensity", covariates)
-    fit = logistic(pattern.matrix, treated.astype(float), pattern.terms)
+    fit = logistic(pattern.matrix, treated.astype(float), pattern.terms, size)
     return PropensityModel(version, pattern, fit, fit.predict(pattern.matrix), treated)
 
 
@@ -109,16 +116,17 @@ def inverse_probability_weights(
     return np.where(treated, share / scores, other / (1 - scores))
 
 
-def effective_sample_size(weights: np.ndarray | pl.Series) -> float:
+def effective_sample_size(weights: np.ndarray | pl.Series, size: np.ndarray | None = None) -> float:
     """(sum of weights)² / sum of squared weights: as many equally weighted rows would know as much; 0 for
-    none.
+    none. `size`: how many rows have each weight, one unless given.
 
     Source: Kish, Survey Sampling (1965), §11.7; McCaffrey, Ridgeway and Morral, Psychological Methods 9
     (2004) 403-425.
     """
     values = np.asarray(weights, dtype=float)
-    squared = float(values @ values)
-    return float(values.sum() ** 2 / squared) if squared > 0 else 0.0
+    number = np.ones(len(values)) if size is None else size
+    squared = float((number * values) @ values)
+    return float((number @ values) ** 2 / squared) if squared > 0 else 0.0
 
 
 def overlap_table(

@@ -180,7 +180,8 @@ def logistic(x: np.ndarray, y: np.ndarray, terms: Sequence[str], weights: np.nda
     # Quasi-separation: the likelihood levels off while a coefficient runs away.
     information = gram(x, w * p * (1 - p))
     variances = np.diag(inverse(information, terms))
-    if (np.abs(coefficients) * np.std(x, axis=0) > 15).any() and (variances * np.var(x, axis=0) > 100).any():
+    spread = w @ (x - w @ x / w.sum()) ** 2 / w.sum()
+    if (np.abs(coefficients) * np.sqrt(spread) > 15).any() and (variances * spread > 100).any():
         raise NotEstimable(_SEPARATED)
     return Fit("logistic", coefficients, inverse(information, terms) * len(y), iteration, likelihood)
 
