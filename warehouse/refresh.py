@@ -171,20 +171,13 @@ def _facts(connection: Connection, scores: pl.DataFrame, as_of: dt.datetime) -> 
     newest = read("newest_session")["completed_at"][0]
     past = newest is not None and newest >= as_of
     since = None if past else start.date() - dt.timedelta(days=metrics.NEEDED_DAYS)
-    sessions = read("session", since=since, start=start, as_of=as_of)
-    session = ["clinic_id", "session_id"]
-    contacts = ("followed_on", "followed_from_day_1_on")
     return metrics.Facts(
-        sessions=sessions,
+        sessions=read("session", since=since, start=start, as_of=as_of),
         devices=read("device", as_of=as_of),
         calibrations=read("calibration", as_of=as_of),
-        follow_ups=pl.concat(
-            [sessions.select(*session, followed_on=contact) for contact in contacts]
-        ).drop_nulls(),
         scores=scores.select("clinic_id", "patient_key", "gais_score"),
-        known_outcomes=sessions.select(*session, "adverse").drop_nulls("adverse"),
-        windows=None if past else read("window"),
-        courses=None if past else read("course"),
+        windows=None if past else read("window", since=since),
+        courses=None if past else read("course", since=since),
     )
 
 

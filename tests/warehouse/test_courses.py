@@ -3,6 +3,7 @@
 import datetime as dt
 import random
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -19,7 +20,12 @@ from warehouse.metrics.courses import (
     windows,
 )
 from warehouse.metrics.coverage import persistence, proportion_of_days_covered, sliding_coverage
-from warehouse.metrics.due import due_list, follow_up_in_window, maintenance_demand
+from warehouse.metrics.due import (
+    due_list,
+    follow_up_by_first_contacts,
+    follow_up_in_window,
+    maintenance_demand,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -457,6 +463,39 @@ def test_follow_ups_in_their_window():
     """)
     found = follow_up_in_window(done, contacts, as_of=AS_OF)
     assert found["follow_up"].to_list() == ["in time", "early", "late", "missing", "not yet due"]
+
+
+def test_the_first_contacts_say_as_much_as_all_of_them():
+    """Random contacts, before and after the session and as_of: the first one and the first one on a later day
+    than the session decide as the whole list does."""
+    rng = np.random.default_rng(11)
+    done = pl.DataFrame(
+        {
+            "clinic_id": "north", "session_id": [f"s{n}" for n in range(400)],
+            "completed_on": [AS_OF - dt.timedelta(days=int(days)) for days in rng.integers(-2, 40, 400)],
+        }
+    )  # fmt: skip
+    of = rng.integers(0, 400, 500)
+    contacts = done[of].select(
+        "clinic_id", "session_id",
+        followed_on=pl.col("completed_on") + pl.duration(days=pl.Series(rng.integers(0, 30, 500))),
+    )  # fmt: skip
+    first = (
+        contacts.filter(pl.col("followed_on") < AS_OF)
+        .join(done, on=["clinic_id", "session_id"])
+        .group_by("clinic_id", "session_id")
+        .agg(
+            pl.col("followed_on").min(),
+            followed_from_day_1_on=pl.col("followed_on")
+            .filter(pl.col("followed_on") > pl.col("completed_on"))
+            .min(),
+        )
+    )
+    beside = done.join(first, on=["clinic_id", "session_id"], how="left", maintain_order="left")
+    expected = follow_up_in_window(done, contacts, as_of=AS_OF)
+    found = follow_up_by_first_contacts(beside, as_of=AS_OF)
+    assert set(expected["follow_up"]) == {"in time", "early", "late", "missing", "not yet due"}
+    assert found.select(expected.columns).equals(expected)
 
 
 # ── refused ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -110,7 +110,7 @@ def facts(patients: int = 0) -> Facts:
     sessions = pl.DataFrame(
         [
             (f"c{n % 2}", f"p{n}", f"s{n}-{k}", day, "acne-scars", None, f"protocol-{n % 3 % 2}", "pen", "l",
-             f"{n}-{k}", "face", n % 4 + 1, "30-39", False)
+             f"{n}-{k}", "face", n % 4 + 1, "30-39", False, False, None, None)
             for n in range(patients) for k, day in enumerate(days)
         ],
         schema={
@@ -119,7 +119,8 @@ def facts(patients: int = 0) -> Facts:
             "indication": pl.String, "sessions_planned": pl.Int64, "protocol_id": pl.String,
             "device_id": pl.String, "cartridge_lot": pl.String, "cartridge_serial": pl.String,
             "area": pl.String, "skin_type": pl.Int64, "age_band": pl.String,
-            "contraindication_overridden": pl.Boolean,
+            "contraindication_overridden": pl.Boolean, "adverse": pl.Boolean, "followed_on": pl.Date,
+            "followed_from_day_1_on": pl.Date,
         },
         orient="row",
     )  # fmt: skip
@@ -136,11 +137,7 @@ def facts(patients: int = 0) -> Facts:
         sessions=sessions,
         devices=pl.DataFrame(schema={**nothing, "in_service_on": pl.Date}),
         calibrations=pl.DataFrame(schema={**nothing, "calibrated_on": pl.Date}),
-        follow_ups=pl.DataFrame(
-            schema={"clinic_id": pl.String, "session_id": pl.String, "followed_on": pl.Date}
-        ),
         scores=scores,
-        known_outcomes=sessions.select("clinic_id", "session_id", adverse=pl.lit(False)),
     )
 
 

@@ -335,20 +335,16 @@ def time_to_return(
     else:
         mine = mine.with_columns(exited_on=pl.lit(None, pl.Date), _exit=pl.lit(None, pl.Int64))
     end = pl.min_horizontal("returned_on", "replaced_on", "exited_on", "breaks_on", pl.lit(as_of))
-    return (
-        mine.with_columns(
-            days=(end - pl.col("opened_on")).dt.total_days().cast(pl.Float64),
-            cause=pl.when(end >= pl.lit(as_of))
-            .then(0)
-            .when(pl.col("returned_on") == end)
-            .then(1)
-            .when(pl.col("replaced_on") == end)
-            .then(2)
-            .when(pl.col("exited_on") == end)
-            .then(pl.col("_exit"))
-            .otherwise(0)
-            .cast(pl.Int64),
-        )
-        .drop("exited_on", "_exit")
-        .sort(*PATIENT, "course", "opened_on")
-    )
+    return mine.with_columns(
+        days=(end - pl.col("opened_on")).dt.total_days().cast(pl.Float64),
+        cause=pl.when(end >= pl.lit(as_of))
+        .then(0)
+        .when(pl.col("returned_on") == end)
+        .then(1)
+        .when(pl.col("replaced_on") == end)
+        .then(2)
+        .when(pl.col("exited_on") == end)
+        .then(pl.col("_exit"))
+        .otherwise(0)
+        .cast(pl.Int64),
+    ).drop("exited_on", "_exit")

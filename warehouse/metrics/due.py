@@ -235,20 +235,43 @@ def follow_up_in_window(
             _any=pl.col("_days").filter(pl.col("_days") >= 0).min(),
         )
     )
+    found = known.join(contacts, on=["clinic_id", "session_id"], how="left", maintain_order="left")
+    return _judged(found, as_of, last_day)
+
+
+def follow_up_by_first_contacts(
+    sessions: pl.DataFrame, *, as_of: dt.date, first_day: int = 1, last_day: int = 14
+) -> pl.DataFrame:
+    """As `follow_up_in_window`, of sessions that have their first contact, `followed_on`, and their first one
+    on a later day than the session, `followed_from_day_1_on`, beside them; null while there is none."""
+    contacts = ("followed_on", "followed_from_day_1_on")
+    for name in ("completed_on", *contacts):
+        if name not in sessions.columns:
+            raise CheckFailed(f"sessions.{name}: column is missing")
+
+    def earliest(least: int) -> pl.Expr:
+        days = [
+            pl.when(pl.col(name) < as_of).then((pl.col(name) - pl.col("completed_on")).dt.total_days())
+            for name in contacts
+        ]
+        return pl.min_horizontal(pl.when(day >= least).then(day) for day in days)
+
+    known = sessions.filter(pl.col("completed_on") < as_of)
+    return _judged(known.with_columns(_wanted=earliest(first_day), _any=earliest(0)), as_of, last_day)
+
+
+def _judged(known: pl.DataFrame, as_of: dt.date, last_day: int) -> pl.DataFrame:
+    """`known` with `_wanted` and `_any`, days to the first contact that counts and to the first at all."""
     ends = pl.col("completed_on") + pl.duration(days=last_day)
-    return (
-        known.join(contacts, on=["clinic_id", "session_id"], how="left", maintain_order="left")
-        .with_columns(
-            follow_up=pl.when(pl.col("_wanted") <= last_day)
-            .then(pl.lit("in time"))
-            .when(ends >= pl.lit(as_of))
-            .then(pl.lit("not yet due"))
-            .when(pl.col("_wanted").is_not_null())
-            .then(pl.lit("late"))
-            .when(pl.col("_any").is_not_null())
-            .then(pl.lit("early"))
-            .otherwise(pl.lit("missing")),
-            days_to_follow_up=pl.coalesce("_wanted", "_any"),
-        )
-        .drop("_wanted", "_any")
-    )
+    return known.with_columns(
+        follow_up=pl.when(pl.col("_wanted") <= last_day)
+        .then(pl.lit("in time"))
+        .when(ends >= pl.lit(as_of))
+        .then(pl.lit("not yet due"))
+        .when(pl.col("_wanted").is_not_null())
+        .then(pl.lit("late"))
+        .when(pl.col("_any").is_not_null())
+        .then(pl.lit("early"))
+        .otherwise(pl.lit("missing")),
+        days_to_follow_up=pl.coalesce("_wanted", "_any"),
+    ).drop("_wanted", "_any")

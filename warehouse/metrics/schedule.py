@@ -14,7 +14,6 @@ from warehouse.metrics import intervals
 from warehouse.metrics import schedule_cards as cards
 from warehouse.metrics.cards import MetricCard
 from warehouse.metrics.causal import aipw, crude
-from warehouse.metrics.columns import require
 from warehouse.metrics.courses import (
     PATIENT,
     RULES,
@@ -28,7 +27,7 @@ from warehouse.metrics.courses import (
 )
 from warehouse.metrics.coverage import proportion_of_days_covered
 from warehouse.metrics.devices import DEVICE, calibration_at_sessions, calibration_coverage
-from warehouse.metrics.due import due_list, follow_up_in_window, maintenance_demand
+from warehouse.metrics.due import due_list, follow_up_by_first_contacts, maintenance_demand
 from warehouse.metrics.effectiveness import NO_CHANGE
 from warehouse.metrics.findings import RANK_ROW, protocol_table
 from warehouse.metrics.frames import CELL, INSTANT, RESULT, proportion, result
@@ -49,22 +48,22 @@ class Facts:
 
     `sessions`: `clinic_id`, `patient_key`, `session_id`, `completed_on`, `indication`, `sessions_planned`
     (may be null), `protocol_id`, `device_id`, `cartridge_lot`, `cartridge_serial`, `area`, `skin_type`,
-    `age_band`, `contraindication_overridden`; `devices`: `clinic_id`, `device_id`, `in_service_on`;
-    `calibrations`: `clinic_id`, `device_id`, `calibrated_on`; `follow_ups`: `clinic_id`, `session_id`,
-    `followed_on`; `scores`: one row a patient with a score after the latest session, `clinic_id`,
-    `patient_key`, `gais_score`; `known_outcomes`: sessions of the year with a known outcome, `clinic_id`,
-    `session_id`, `adverse`.
+    `age_band`, `contraindication_overridden`, `adverse` (null while the outcome is not known, and before the
+    year), `followed_on` and `followed_from_day_1_on` (first contact, and first one on a later day; null while
+    there is none); `devices`: `clinic_id`, `device_id`, `in_service_on`; `calibrations`: `clinic_id`,
+    `device_id`, `calibrated_on`; `scores`: one row a patient with a score after the latest session,
+    `clinic_id`, `patient_key`, `gais_score`.
 
-    `windows` (WINDOW) and `courses` (COURSE) are of all history; then `sessions` may leave out what was
-    completed more than `NEEDED_DAYS` before the year. Without them both are rebuilt from `sessions`.
+    `windows` (of WINDOW: all but `course` and what is known of the next session) and `courses` (of COURSE:
+    `clinic_id`, `last_on`, `completed_on`, `newest`) are of all history, where they can matter; then these
+    may leave out windows of a series that opened, courses that ended and sessions that were completed more
+    than `NEEDED_DAYS` before the year. Without them both are rebuilt from `sessions`.
     """
 
     sessions: pl.DataFrame
     devices: pl.DataFrame
     calibrations: pl.DataFrame
-    follow_ups: pl.DataFrame
     scores: pl.DataFrame
-    known_outcomes: pl.DataFrame
     windows: pl.DataFrame | None = None
     courses: pl.DataFrame | None = None
 
@@ -125,15 +124,12 @@ def schedule(facts: Facts, *, start: dt.datetime, as_of: dt.datetime, rules: Cou
         _while_overdue(recent, facts, year),
         _cartridges(recent, year),
         _overridden(recent, year),
-        _follow_ups(recent, facts, year),
+        _follow_ups(recent, year),
         _demand(opened, year),
         *_protocol_differences(scored, year),
         _overdue_harm(facts, year),
     ]
-    outcomes = scored.join(
-        facts.known_outcomes, on=["clinic_id", "session_id"], how="left", maintain_order="left"
-    )
-    protocols = protocol_table(outcomes, (*_CASE_MIX[1:], "session_number"))
+    protocols = protocol_table(scored, (*_CASE_MIX[1:], "session_number"))
     return Schedule(pl.concat(rows), due, protocols)
 
 
@@ -202,8 +198,8 @@ def _overridden(recent: pl.DataFrame, year: _Year) -> pl.DataFrame:
     return _share(cards.CONTRAINDICATION_OVERRIDDEN, judged, year)
 
 
-def _follow_ups(recent: pl.DataFrame, facts: Facts, year: _Year) -> pl.DataFrame:
-    judged = follow_up_in_window(recent, facts.follow_ups, as_of=year.today)
+def _follow_ups(recent: pl.DataFrame, year: _Year) -> pl.DataFrame:
+    judged = follow_up_by_first_contacts(recent, as_of=year.today)
     decided = judged.filter(pl.col("follow_up") != "not yet due")
     return _share(cards.FOLLOW_UP_IN_TIME, decided.with_columns(hit=pl.col("follow_up") == "in time"), year)
 
@@ -356,10 +352,10 @@ _CASE_MIX = ("indication", "area", "skin_type", "age_band")
 
 def _scored(facts: Facts, opened: pl.DataFrame) -> pl.DataFrame:
     """Patients with a score, beside their latest session; without those whose case mix is not known."""
+    visits = facts.sessions.join(facts.scores, on=list(PATIENT), how="semi")
+    numbered = opened.select("clinic_id", "session_id", "session_number")
     latest = (
-        facts.sessions.join(
-            opened.select("clinic_id", "session_id", "session_number"), on=["clinic_id", "session_id"]
-        )
+        visits.join(numbered, on=["clinic_id", "session_id"])
         .sort("completed_on", "session_id")
         .group_by(PATIENT)
         .last()
@@ -431,15 +427,14 @@ def _effect_rows(
 
 
 def _overdue_harm(facts: Facts, year: _Year) -> pl.DataFrame:
-    require(facts.known_outcomes, "known_outcomes", ("clinic_id", "session_id", "adverse"))
-    needed = [*DEVICE, *_CASE_MIX]
-    known = facts.known_outcomes.join(facts.sessions, on=["clinic_id", "session_id"]).drop_nulls(needed)
+    needed = [*DEVICE, *_CASE_MIX, "adverse"]
+    known = facts.sessions.select("completed_on", *needed).drop_nulls(needed)
     judged = calibration_at_sessions(known, facts.calibrations).with_columns(
         skin_type=pl.col("skin_type").cast(pl.String),
         _device=pl.concat_str(DEVICE, separator="/"),
     )
     found = aipw(
-        judged.sort("clinic_id", "session_id"), outcome="adverse", treatment="overdue",
+        judged, outcome="adverse", treatment="overdue",
         covariates=_varying(judged, _CASE_MIX), cluster="_device", version="overdue-choice/1",
     )  # fmt: skip
     labelled = found.with_columns(scope=pl.lit("network"), scope_id=pl.lit("network"))

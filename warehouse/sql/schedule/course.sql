@@ -1,6 +1,8 @@
 -- rows for: warehouse.metrics.schedule
--- grain:    one course of a patient
+-- grain:    one course of a patient, in no order
 -- inputs:   temp.patient_course
--- time:     all
+-- time:     courses with a session on $since or later, for one without is decided before the year
 
-FROM temp.patient_course ORDER BY clinic_id, patient_key, course
+SELECT clinic_id, last_on, completed_on, newest
+FROM temp.patient_course
+WHERE last_on >= $since

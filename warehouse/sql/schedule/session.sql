@@ -1,5 +1,5 @@
 -- rows for: warehouse.metrics.schedule
--- grain:    one session of a clinic
+-- grain:    one session of a clinic, in no order
 -- inputs:   temp.session_outcome
 -- time:     completed on [$since, $as_of); $since is null for all history; days are UTC dates. Outcomes that
 --           occurred before $as_of; adverse is null while the outcome is not known, and before $start
@@ -26,4 +26,3 @@ SELECT
     AS followed_from_day_1_on
 FROM temp.session_outcome
 WHERE completed_at < $as_of AND patient_key IS NOT NULL AND ($since IS NULL OR completed_on >= $since)
-ORDER BY clinic_id, patient_key, completed_on, session_id
