@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ACTIONS = ("login", "login refused", "logout", "view", "export", "denied", "act", "account")
-_LONGEST = 300
+ACTIONS = ("login", "login refused", "logout", "view", "export", "denied", "act", "account", "query")
+_LONGEST = 1_000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entry (

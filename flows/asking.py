@@ -2,21 +2,17 @@
 
 import atexit
 import contextlib
-import os
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from flows.printing import print_rows
 from producers.contracts import SettingsError
 from warehouse import store
+from warehouse.limits import time_limit
 
 Format = Literal["table", "json", "csv", "parquet", "arrow"]
-
-GRACE_SECONDS = 1.5
-"""After an interrupt; some functions of DuckDB do not look for one, then the process ends."""
 
 HELP = """\
 End a statement with a semicolon; it may span lines. Tab completes relations, columns and keywords.
@@ -29,36 +25,6 @@ _KEYWORDS = (
     "SELECT FROM WHERE GROUP BY ORDER BY LIMIT JOIN LEFT JOIN USING ON AND OR NOT NULL AS DISTINCT COUNT "
     "HAVING QUALIFY WITH UNION ALL BETWEEN CASE WHEN THEN ELSE END DESCRIBE SUMMARIZE AT VERSION TIMESTAMP"
 )
-
-
-def limit_memory(size: int) -> None:
-    """Let this process take no more than `size` bytes beyond what it has. DuckDB's own limit does not hold
-    for single long strings; the kernel's does. Linux only."""
-    if sys.platform != "linux":
-        return
-    import resource
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + size
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
-
-
-@contextlib.contextmanager
-def time_limit(connection: store.Connection, seconds: float) -> Iterator[None]:
-    """Interrupt what runs too long, and end the process where it does not listen."""
-
-    def end() -> None:
-        print(f"dermastream: stopped after {seconds:g} s, the time limit", file=sys.stderr, flush=True)
-        os._exit(2)
-
-    last = threading.Timer(seconds + GRACE_SECONDS, end)
-    last.daemon = True
-    last.start()
-    try:
-        with store.time_limit(connection, seconds):
-            yield
-    finally:
-        last.cancel()
 
 
 def answer(

@@ -29,6 +29,12 @@ app.command(
     "flows.commands.report:app", name="report", help="Weekly reports: make, find, send.", group=_DOORS
 )
 app.command("flows.commands.user:app", name="user", help="Who may read the dashboard.", group=_DOORS)
+app.command(
+    "flows.commands.query:app",
+    name="query",
+    help="The analysts' remote door: serve it, tokens, log.",
+    group=_DOORS,
+)
 app.command("flows.commands.signals:app", name="signals", help="Signals: flags to look into.", group=_DOORS)
 app.command(
     "flows.commands.warehouse:app", name="warehouse", help="Maintain, verify, back up, publish.", group=_DOORS
@@ -243,13 +249,13 @@ def sql(
     Works while everything is running, and cannot change anything. Statements may come from a pipe.
     """
     from flows import asking
-    from warehouse import store
+    from warehouse import limits, store
 
     settings = settings_of(home)
     connection = store.connect_analyst(settings.location, memory_limit=f"{memory_mb}MB")
     seconds = time_limit or 60.0
     with contextlib.closing(connection):
-        asking.limit_memory((2 * memory_mb + 512) * 2**20)
+        limits.limit_memory(memory_mb)
         shell = asking.Shell(connection, limit=limit, seconds=seconds)
         if query is not None:
             asking.answer(connection, query, format_, out=out, limit=limit, seconds=seconds)

@@ -103,6 +103,18 @@ class Settings(BaseSettings):
     oidc_cafile: Path | None = Field(
         None, description="Certificate authority of the provider; empty: the public ones"
     )
+    query_host: str = Field(
+        "127.0.0.1", description="Address the analysts' remote door listens on; elsewhere only with TLS"
+    )
+    query_port: int = Field(0, ge=0, le=65_535, description="Its port; 0: the stack does not open it")
+    query_certificate_file: Path | None = Field(
+        None, description="Its TLS certificate, with the chain; empty: no TLS"
+    )
+    query_key_file: Path | None = Field(None, description="The certificate's private key")
+    query_seconds: float = Field(60, gt=0, le=3600, description="Longest a statement at the door may take")
+    query_rows: int = Field(1_000_000, ge=1, description="Most rows of one answer; more are refused")
+    query_workers: int = Field(4, ge=1, le=64, description="Statements that the door runs at once")
+    query_memory_mb: int = Field(1024, ge=128, description="Most memory of one such statement")
     prefect_api_url: str | None = Field(
         None, alias="PREFECT_API_URL", description="External Prefect server; empty: the embedded one"
     )
@@ -182,6 +194,14 @@ class Settings(BaseSettings):
     def _provider_knows_us(self) -> "Settings":
         if self.oidc_issuer and not self.oidc_client_id:
             raise ValueError("DERMASTREAM_OIDC_CLIENT_ID: a provider needs it")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_are_encrypted(self) -> "Settings":
+        if (self.query_certificate_file is None) != (self.query_key_file is None):
+            raise ValueError("DERMASTREAM_QUERY_CERTIFICATE_FILE and _KEY_FILE go together")
+        if self.query_host not in _THIS_MACHINE and self.query_certificate_file is None:
+            raise ValueError("DERMASTREAM_QUERY_HOST: beyond this machine only with a certificate")
         return self
 
     @field_validator("landing_share")

@@ -151,6 +151,8 @@ class Stack:
             Program("worker", [*ours, "work"], 30),
             Program("dashboard", [*ours, "dashboard"], 40),
         ]
+        if self.settings.query_port:
+            programs.append(Program("query", [*ours, "query", "serve"], 45))
         if self._embedded_broker:
             command = broker.prepare(
                 home, port=self._ports["broker"], controller_port=self._ports["controller"]
