@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         None, description="Folder or `s3://bucket/prefix/` of the data; empty: under the home folder"
     )
 
+    encrypted: bool = Field(
+        False, description="Encrypt the data files of a warehouse that is made; its catalog holds their keys"
+    )
     batch_max_events: int = Field(100_000, ge=1, le=1_000_000, description="Most events in a landing batch")
     batch_max_bytes: int = Field(48 * 2**20, ge=2**16, description="Most bytes of events in a landing batch")
     batch_max_seconds: float = Field(0.25, gt=0, le=60, description="Longest wait before a batch is landed")
@@ -252,7 +255,9 @@ class Settings(BaseSettings):
     @property
     def location(self) -> Location:
         embedded = Location.under(self.home)
-        return Location(self.catalog or embedded.catalog, self.data_path or embedded.data_path)
+        return Location(
+            self.catalog or embedded.catalog, self.data_path or embedded.data_path, self.encrypted
+        )
 
     @property
     def reader_url(self) -> str:

@@ -172,13 +172,15 @@ def _remove(turns: _Turns, name: str, older_than: dt.datetime) -> list[tuple[Any
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A file that some snapshot needs: full path, its relation, `data` or `delete`, and its size."""
+    """A file that some snapshot needs: full path, its relation, `data` or `delete`, its size, and its key in
+    base64, null where it is not encrypted."""
 
     path: str
     relation: str
     kind: str
     bytes: int
     begin_snapshot: int
+    key: str | None = field(default=None, repr=False)
 
 
 def live_files(connection: Connection, location: Location) -> list[LiveFile]:
@@ -186,7 +188,7 @@ def live_files(connection: Connection, location: Location) -> list[LiveFile]:
     return [
         LiveFile(
             (location.data_path if row["path_is_relative"] else "") + row["path"],
-            *(row[name] for name in ("relation", "kind", "bytes", "begin_snapshot")),
+            *(row[name] for name in ("relation", "kind", "bytes", "begin_snapshot", "key")),
         )
         for row in store.rows(connection, store.statement("maintenance/live_files"))
     ]

@@ -28,8 +28,8 @@ from warehouse.tombstones import Key
 
 @dataclass
 class Proof:
-    """What an erasure removed and where it looked afterwards. `patient` is a digest; complete: 0 hits and
-    every known backup reached."""
+    """What an erasure removed and where it looked afterwards. `patient` is a digest; complete: 0 hits, every
+    file read and every known backup reached."""
 
     patient: str
     removed: dict[str, int] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Proof:
 
     @property
     def complete(self) -> bool:
-        return not self.scanned.hits and not self.backups_missing
+        return not self.scanned.hits and not self.scanned.unreadable and not self.backups_missing
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,13 @@ def erase(
         _erase_here(connection, location, request, proof)
         if list_file is not None:
             _keep_list(connection, list_file)
+        keys = keys_of(connection, location)
         for folder in _backups(connection):
-            _erase_backup(folder, request, proof)
+            keys |= _erase_backup(folder, request, proof)
         folders = [Path(location.data_path), location.catalog_file.parent, *also_scan]
-        proof.scanned = scan([*folders, *map(Path, proof.backups)], request.patient_key, leave_out=leave_out)
+        proof.scanned = scan(
+            [*folders, *map(Path, proof.backups)], request.patient_key, leave_out=leave_out, keys=keys
+        )
         with store.transaction(connection, location):
             _record(connection, request, "erase.proved" if proof.complete else "erase.incomplete", proof)
     return proof
@@ -273,21 +276,29 @@ def _backups(connection: Connection) -> list[Path]:
     return [Path(row["path"]) for row in store.rows(connection, store.statement("privacy/backups"))]
 
 
-def _erase_backup(folder: Path, request: Request, proof: Proof) -> None:
-    """The same inside a backup. Until its new manifest is written, a restore from it is refused."""
+def keys_of(connection: Connection, location: Location) -> dict[Path, str]:
+    """The key of each encrypted file; what has none here cannot be read by anybody."""
+    return {Path(file.path).resolve(): file.key for file in live_files(connection, location) if file.key}
+
+
+def _erase_backup(folder: Path, request: Request, proof: Proof) -> dict[Path, str]:
+    """The same inside a backup; the keys of its files. Until its new manifest is written, a restore from it
+    is refused."""
     if not folder.exists():
         proof.backups_missing.append(str(folder))
-        return
+        return {}
     proof.backups.append(str(folder))
     if not (folder / backup.MANIFEST).exists():
         backup.discard(folder)
-        return
+        return {}
     copy = backup.at(folder)
     catalog_file.move_data(copy.catalog_file, copy.data_path)  # the folder may have been moved
     with contextlib.closing(store.connect(copy)) as connection:
         store.migrate(connection, copy)
         _erase_here(connection, copy, request, Proof(proof.patient))
+        keys = keys_of(connection, copy)
     backup.describe(folder, now=request.at)
+    return keys
 
 
 # ── restores and replays ────────────────────────────────────────────────────────────────────────────────

@@ -35,10 +35,15 @@ _EXTENSIONS = {"sqlite": ("sqlite_scanner",), "postgres": ("postgres_scanner",)}
 
 @dataclass(frozen=True)
 class Location:
-    """Where the warehouse lives: `sqlite:<file>` or `postgres:<dsn>`, and the folder or URL of its data."""
+    """Where the warehouse lives: `sqlite:<file>` or `postgres:<dsn>`, and the folder or URL of its data.
+
+    `encrypted` is about a warehouse yet to be made: whether its data files will be. One that is there stays
+    what it is; its catalog says which, and holds the files' keys.
+    """
 
     catalog: str
     data_path: str
+    encrypted: bool = False
 
     @classmethod
     def under(cls, home: Path) -> "Location":
@@ -102,18 +107,37 @@ def _quote(text: str) -> str:
 
 
 def _load_extensions(connection: Connection, location: Location) -> None:
-    """Load signed extensions from their wheels; nothing is ever downloaded."""
-    names = [*_EXTENSIONS[location.kind], "ducklake"]
-    if location.data_path.startswith("s3://"):
-        names.append("httpfs")
-    for name in names:
-        try:
-            package = importlib.resources.files(f"duckdb_extension_{name}")
-        except ModuleNotFoundError:
-            reason = f"{location.catalog} or {location.data_path} needs DuckDB's {name}"
-            raise SettingsError(f"{location.hidden(reason)}: install dermastream[scale-out]") from None
-        file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        connection.execute(f"LOAD {_quote(str(file))}")
+    """What the catalog and the data need."""
+    for name in (*_EXTENSIONS[location.kind], "ducklake"):
+        _load(connection, name, location)
+    if location.data_path.startswith("s3://") or location.encrypted:
+        _load(connection, "httpfs", location)
+
+
+def _load(connection: Connection, name: str, location: Location) -> None:
+    """Load a signed extension from its wheel; nothing is ever downloaded. Raises SettingsError."""
+    try:
+        package = importlib.resources.files(f"duckdb_extension_{name}")
+    except ModuleNotFoundError:
+        reason = f"{location.catalog} or {location.data_path} needs DuckDB's {name}"
+        raise SettingsError(f"{location.hidden(reason)}: install dermastream[scale-out]") from None
+    file = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    connection.execute(f"LOAD {_quote(str(file))}")
+
+
+def is_encrypted(connection: Connection) -> bool:
+    """Whether the warehouse's data files are encrypted, each with a key of its own."""
+    sql = "SELECT value FROM ducklake_options(?) WHERE option_name = 'encrypted'"
+    return connection.execute(sql, [CATALOG]).fetchall() == [("true",)]
+
+
+def read_encrypted(file: Path, key: str) -> Any:
+    """An encrypted file's rows as a pyarrow.RecordBatchReader, past the warehouse: also the deleted ones.
+
+    Raises Error where the key is not the file's.
+    """
+    sql = "SELECT * FROM read_parquet($file, encryption_config = {footer_key_value: from_base64($key)})"
+    return duckdb.connect().execute(sql, {"file": str(file), "key": key}).to_arrow_reader(10_000)
 
 
 def connect(
@@ -149,6 +173,8 @@ def connect(
     if snapshot is not None:
         options.append(f"SNAPSHOT_VERSION {int(snapshot)}")
     options.append("READ_ONLY" if read_only else f"DATA_PATH {_quote(location.data_path)}")
+    if location.encrypted and not read_only:
+        options.append("ENCRYPTED")
     try:
         connection.execute(
             f"ATTACH {_quote('ducklake:' + location.catalog)} AS {CATALOG} ({', '.join(options)})"
@@ -158,7 +184,15 @@ def connect(
         reason = location.hidden(f"cannot open the warehouse {location.catalog}: {first_line(error)}")
         if "Failed to initialize DuckLake" in reason:
             raise WarehouseConflict(f"{reason} (is another process making it just now?)") from None
+        if "Failed to set encryption" in reason:
+            reason = location.hidden(
+                f"the warehouse {location.catalog} was made without encryption and stays so: unset "
+                "DERMASTREAM_ENCRYPTED, or land its events anew into another"
+            )
         raise SettingsError(reason) from None
+    if is_encrypted(connection):
+        _load(connection, "httpfs", location)  # what DuckDB has built in can only decrypt
+        connection.execute("SET temp_file_encryption = true")
     _settle(connection)
     return connection
 

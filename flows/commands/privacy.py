@@ -68,10 +68,12 @@ def erase(*, patient_key: PatientKey, json_: AsJson = False, home: Home = None) 
         print(f"backups: {', '.join(proof.backups) or 'none'}")
         print(
             f"proof: {proof.scanned.files} files, {proof.scanned.bytes} bytes searched, "
-            f"{len(proof.scanned.hits)} hits"
+            f"{len(proof.scanned.hits)} hits, {len(proof.scanned.unreadable)} that no key opens"
         )
     for path in proof.scanned.hits:
         print(f"still holds the person: {path}", file=sys.stderr)
+    for path in proof.scanned.unreadable:
+        print(f"encrypted, and no key opens it: {path}", file=sys.stderr)
     for path in proof.backups_missing:
         print(f"backup not found, erase there too: {path}", file=sys.stderr)
     if not proof.complete:

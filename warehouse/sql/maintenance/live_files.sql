@@ -1,10 +1,12 @@
 -- Grain: one file, relative to the data folder where path_is_relative, that some snapshot still needs.
 -- Inputs: the catalog's data and delete files. Nothing here may ever be removed.
 WITH file AS (
-  SELECT table_id, data_file_id AS id, path, path_is_relative, file_size_bytes, begin_snapshot, 'data' AS kind
+  SELECT table_id, data_file_id AS id, path, path_is_relative, file_size_bytes, begin_snapshot, 'data' AS kind,
+    encryption_key
   FROM __ducklake_metadata_dermastream.ducklake_data_file
   UNION ALL
-  SELECT table_id, delete_file_id, path, path_is_relative, file_size_bytes, begin_snapshot, 'delete'
+  SELECT table_id, delete_file_id, path, path_is_relative, file_size_bytes, begin_snapshot, 'delete',
+    encryption_key
   FROM __ducklake_metadata_dermastream.ducklake_delete_file
 )
 SELECT DISTINCT
@@ -17,7 +19,8 @@ SELECT DISTINCT
   END AS path,
   file.path_is_relative,
   file.file_size_bytes AS bytes,
-  file.begin_snapshot
+  file.begin_snapshot,
+  file.encryption_key AS key  -- base64; null where the file is not encrypted
 FROM file
 JOIN __ducklake_metadata_dermastream.ducklake_table AS info ON info.table_id = file.table_id
 JOIN __ducklake_metadata_dermastream.ducklake_schema AS schema ON schema.schema_id = info.schema_id
