@@ -226,7 +226,7 @@ def run(worlds: int, seed: int, patients: int = 1500) -> dict[str, Any]:
         "patients": patients,
         "coverage": coverage_of_effects(seed, worlds, patients),
         "false positives": false_positives(seed, worlds, patients),
-        "shrunken effects": shrunken_effects(seed, 5 * worlds),  # quick, and its tries within a world are alike
+        "shrunken effects": shrunken_effects(seed, 5 * worlds),  # quick, and tries of one world are alike
         "drop-out": informative_drop_out(seed, worlds),
     }
 
