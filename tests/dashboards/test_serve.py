@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from dashboards.app import DashboardSettings
-from tests.dashboards.conftest import Lake, login
+from dashboards.serve import build_server
+from tests.dashboards.conftest import Clock, Lake, login
 from warehouse import store
 
 pytestmark = pytest.mark.integration
@@ -103,6 +104,12 @@ def test_ends_at_once_with_streams_open(started: Callable[[], Process]):
         lines = stream.iter_lines()
         assert any("Newest event" in line for line in lines)
         assert server.terminate() < 3
+
+
+def test_keeps_an_idle_connection_longer_than_a_proxy(settings: DashboardSettings, clock: Clock):
+    """The other side closes first: else a request may meet our closing, and is lost without an answer."""
+    longest_of_proxies = 60
+    assert build_server(settings, "127.0.0.1", 0, clock).config.timeout_keep_alive > longest_of_proxies
 
 
 def test_stays_small(started: Callable[[], Process], lake: Lake):
