@@ -9,9 +9,11 @@ import pytest
 import warehouse
 from flows.settings import Settings
 from producers.contracts import SettingsError
+from tests.landing.test_land_batch import TELEMETRY, calibrated, do_land, one
 from tests.operations.lake import ANN, NOW, Lake
 from warehouse import store
 from warehouse.backup import at, backup, restore
+from warehouse.log import claim
 from warehouse.maintenance import Policy, maintain
 from warehouse.privacy import Request, erase, keys_of
 from warehouse.publish import publish
@@ -129,3 +131,17 @@ def test_what_encrypts_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError, match=r"httpfs: install dermastream\[scale-out\]"):
         store.connect(store.Location(plain.catalog, plain.data_path, encrypted=True))
     assert not plain.exists()
+
+
+def test_a_batch_lands_exactly_once(tmp_path: Path):
+    """Landing itself: in a warehouse with encryption a repeat in a later batch is a duplicate, too."""
+    plain = store.Location.under(tmp_path)
+    location = store.Location(plain.catalog, plain.data_path, encrypted=True)
+    connection = store.connect(location)
+    store.migrate(connection, location)
+    claim(connection, location, {TELEMETRY: (0, 0)}, at=NOW)
+    first = do_land((connection, location), one(calibrated("a"), calibrated("b")), "b1")
+    again = do_land((connection, location), one(calibrated("a"), start=2), "b2")
+    assert (first.landed, again.landed, again.duplicate) == (2, 0, 1)
+    assert verify(connection, location).findings == []
+    connection.close()
