@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from dashboards import security
+from dashboards.choosing import Choosing
 from dashboards.routes import actions, login, pages, reports, service
 from dashboards.settings import DashboardSettings
 from dashboards.site import NeedsLogin, Site
@@ -41,6 +42,7 @@ def create_app(settings: DashboardSettings, clock: Callable[[], dt.datetime]) ->
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(Choosing, https=settings.https)
     app.add_middleware(security.Headers, https=settings.https)
     app.add_exception_handler(NeedsLogin, site.to_login)
     app.add_exception_handler(HTTPException, site.error)

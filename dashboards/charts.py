@@ -7,6 +7,7 @@ A test holds every specification against Altair's schema.
 from collections.abc import Sequence
 from typing import Any
 
+from dashboards.language import say
 from dashboards.page import Spec
 
 _PALETTES = {
@@ -94,20 +95,21 @@ def _mark(kind: str, style: str, **given: Any) -> Spec:
 
 
 def _y(field: str, title: str | None = None, **given: Any) -> Spec:
-    return {"field": field, "type": "quantitative", "title": title, **given}
+    return {"field": field, "type": "quantitative", "title": title and say(title), **given}
 
 
 def _tooltip(titles: dict[str, str]) -> list[Spec]:
-    return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
+    return [{"field": field, "type": "nominal", "title": say(title)} for field, title in titles.items()]
 
 
-_DAYS: Spec = {
-    "field": "on",
-    "type": "temporal",
-    "title": None,
-    "scale": {"type": "utc"},
-    "axis": {"format": "%-d %b %y", "labelOverlap": True, "grid": False},
-}
+def _days() -> Spec:
+    return {
+        "field": "on",
+        "type": "temporal",
+        "title": None,
+        "scale": {"type": "utc"},
+        "axis": {"format": say("%-d %b %y"), "labelOverlap": True, "grid": False},
+    }
 
 
 def trend(
@@ -123,30 +125,30 @@ def trend(
     layers: list[Spec] = [
         {
             "mark": _mark("area", "own-interval"),
-            "encoding": {"x": _DAYS, "y": _y("lower", y_title), "y2": {"field": "upper"}},
+            "encoding": {"x": _days(), "y": _y("lower", y_title), "y2": {"field": "upper"}},
         },
     ]
     if limits:
         layers += [
             {
                 "mark": _mark("line", "limit-line", interpolate="step"),
-                "encoding": {"x": _DAYS, "y": _y(field, y_title)},
+                "encoding": {"x": _days(), "y": _y(field, y_title)},
             }
             for field in ("low_limit", "high_limit")
         ]
     if network:
         layers.append(
-            {"mark": _mark("line", "network-line"), "encoding": {"x": _DAYS, "y": _y("network", y_title)}}
+            {"mark": _mark("line", "network-line"), "encoding": {"x": _days(), "y": _y("network", y_title)}}
         )
     if events:
         shown = {"data": {"values": list(events)}}
         layers += [
-            {**shown, "mark": _mark("rule", "event-line"), "encoding": {"x": _DAYS}},
+            {**shown, "mark": _mark("rule", "event-line"), "encoding": {"x": _days()}},
             {
                 **shown,
                 "mark": _mark("point", "event-mark", shape="triangle-down"),
                 "encoding": {
-                    "x": _DAYS,
+                    "x": _days(),
                     "y": {"value": 6},
                     "tooltip": _tooltip({"day": "Day", "note": "What happened"}),
                 },
@@ -154,12 +156,12 @@ def trend(
         ]
     points = {"Week": "week", "Value": "text", "Interval": "interval", "Counts": "counts", "Note": "note"}
     layers += [
-        {"mark": _mark("line", "own-line"), "encoding": {"x": _DAYS, "y": y}},
+        {"mark": _mark("line", "own-line"), "encoding": {"x": _days(), "y": y}},
         *(
             {
                 "transform": [{"filter": test}],
                 "mark": _mark("point", style),
-                "encoding": {"x": _DAYS, "y": y},
+                "encoding": {"x": _days(), "y": y},
             }
             for provisional, test, style in (
                 (False, "!datum.provisional", "own-settled"),
@@ -169,7 +171,7 @@ def trend(
         ),
         {
             "mark": _mark("point", "hover"),
-            "encoding": {"x": _DAYS, "y": y, "tooltip": _tooltip({v: k for k, v in points.items()})},
+            "encoding": {"x": _days(), "y": y, "tooltip": _tooltip({v: k for k, v in points.items()})},
         },
     ]
     return _spec(layers, rows)
@@ -204,7 +206,13 @@ def forest(rows: Rows, title: str, *, reference: float = 1.0, log: bool = True) 
     `rows`: name, value, lower, upper, flagged, order, url, text, interval, counts, finding.
     """
     scale = {"type": "log", "nice": False, "clamp": True} if log else {"zero": False, "nice": True}
-    x = {"field": "value", "type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 6}}
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "title": say(title),
+        "scale": scale,
+        "axis": {"tickCount": 6},
+    }
     y = {
         "field": "name",
         "type": "nominal",
@@ -231,7 +239,7 @@ def funnel(rows: Rows, limits: Rows) -> Spec:
     x = {
         "field": "expected",
         "type": "quantitative",
-        "title": "expected events (more to the right is more certain)",
+        "title": say("expected events (more to the right is more certain)"),
         "scale": {"zero": True, "nice": False},
     }
     top = max([2.0, *(1.25 * row["value"] for row in rows)])
@@ -272,13 +280,13 @@ def surveillance(rows: Rows) -> Spec:
         {"mark": _mark("rule", "second-line"), "encoding": {"y": {"datum": 1, "type": "quantitative"}}},
         {
             "mark": _mark("line", "own-line", interpolate="step-after"),
-            "encoding": {"x": _DAYS, "y": y, "detail": detail},
+            "encoding": {"x": _days(), "y": y, "detail": detail},
         },
-        {"mark": _mark("point", "own-settled"), "encoding": {"x": _DAYS, "y": y, "tooltip": tips}},
+        {"mark": _mark("point", "own-settled"), "encoding": {"x": _days(), "y": y, "tooltip": tips}},
         {
             "transform": [{"filter": "datum.last"}],
             "mark": _mark("text", "label", align="right", dx=-6, dy=-9),
-            "encoding": {"x": _DAYS, "y": y, "text": {"field": "name", "type": "nominal"}},
+            "encoding": {"x": _days(), "y": y, "text": {"field": "name", "type": "nominal"}},
         },
     ]
     return _spec(layers, rows)
@@ -292,7 +300,7 @@ def curves(rows: Rows, y_title: str) -> Spec:
     x = {
         "field": "days",
         "type": "quantitative",
-        "title": "days since the session before",
+        "title": say("days since the session before"),
         "axis": {"values": [0, 30, 60, 90, 120, 150, 183, 240, 300, 364], "grid": False},
     }
     y = _y("value", y_title, scale={"zero": True}, axis={"format": "%", "tickCount": 5, "domain": False})
@@ -322,7 +330,7 @@ def bars(rows: Rows, y_title: str, *, time: bool) -> Spec:
             "title": None,
             "timeUnit": "utcyearmonthdatehours",
             "band": 0.8,
-            "axis": {"format": "%-d %b %H:%M", "labelOverlap": True, "grid": False},
+            "axis": {"format": say("%-d %b %H:%M"), "labelOverlap": True, "grid": False},
         }
         if time
         else {"field": "name", "type": "nominal", "title": None, "sort": None, "axis": {"labelAngle": 0}}
@@ -352,7 +360,7 @@ def telemetry(rows: Rows, set_to: float | None, y_title: str) -> Spec:
     x = {
         "field": "minutes",
         "type": "quantitative",
-        "title": "minutes since the first sample",
+        "title": say("minutes since the first sample"),
         "axis": {"grid": False},
     }
     y = _y("value", y_title, scale={"zero": False}, axis={"tickCount": 5, "domain": False})
@@ -382,7 +390,7 @@ def benefit_and_harm(rows: Rows) -> Spec:
     x = {
         "field": "harm",
         "type": "quantitative",
-        "title": "adverse events per 100 sessions",
+        "title": say("adverse events per 100 sessions"),
         "scale": {"zero": True},
     }
     y = _y(

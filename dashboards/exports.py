@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from dashboards import charts, rendering, words
+from dashboards.language import chart_locale, current, say
 from dashboards.page import Page, Panel, Table
 from dashboards.state import PERIODS
 from dashboards.views.context import Context
@@ -37,19 +39,27 @@ class Label:
     @classmethod
     def of(cls, context: Context, page: Page, panel: Panel) -> "Label":
         state = context.state
-        chosen = [PERIODS[state.weeks]]
+        chosen = [say(PERIODS[state.weeks])]
         chosen += [
-            f"{name} {value}"
+            f"{words.heading(name)} {value}"
             for name in ("protocol", "device", "skin", "lot", "operator", "session", "signal")
             if (value := getattr(state, name))
         ]
         newest = context.freshness
         data_to = panel.data_to or (
-            words.moment(newest["newest_as_of"]) if newest["newest_as_of"] else "none"
+            words.moment(newest["newest_as_of"]) if newest["newest_as_of"] else say("none")
         )
         computed = panel.computed_at or words.moment(context.now)
-        name = re.sub(r"[^a-z0-9]+", "-", f"{page.title} {panel.id}".lower()).strip("-")
-        return cls(name, f"{page.title}: {panel.title}", context.title, ", ".join(chosen), data_to, computed)
+        plain = unicodedata.normalize("NFKD", f"{page.title} {panel.id}").encode("ascii", "ignore").decode()
+        name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+        return cls(
+            name,
+            f"{say(page.title)}: {say(panel.title)}",
+            context.title,
+            ", ".join(chosen),
+            data_to,
+            computed,
+        )
 
     def columns(self) -> dict[str, str]:
         return {
@@ -154,7 +164,10 @@ def picture(panel: Panel, kind: str, label: Label, theme: str) -> bytes:
     config = charts.theme(theme)
     ink = config["style"]["label"]["color"]
     muted = config["axis"]["labelColor"]
-    said = f"{label.scope} · {label.filters} · data to {label.data_to} · computed {label.computed_at}"
+    fresh = say(
+        "data to {data_to} · computed {computed_at}", data_to=label.data_to, computed_at=label.computed_at
+    )
+    said = f"{label.scope} · {label.filters} · {fresh}"
     title = {"text": label.title, "subtitle": said, "anchor": "start", "color": ink, "subtitleColor": muted}
     background = "#ffffff" if theme == "light" else "#182327"
     spec = panel.chart.spec | {
@@ -163,4 +176,5 @@ def picture(panel: Panel, kind: str, label: Label, theme: str) -> bytes:
         "config": config,
         "background": background,
     }
-    return rendering.svg(spec) if kind == "svg" else rendering.png(spec)
+    draw = rendering.svg if kind == "svg" else rendering.png
+    return draw(spec, chart_locale(current()))

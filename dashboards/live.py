@@ -5,11 +5,12 @@ A slow listener skips states instead of queueing them, so memory does not grow w
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio.to_thread
 
+from dashboards.language import current
 from dashboards.queries import EVERY_CLINIC, Reader, Row
 
 LOOK_EVERY_SECONDS = 2.0
@@ -19,9 +20,10 @@ MOST_LISTENERS = 200
 
 @dataclass(frozen=True)
 class State:
-    """`freshness` is the rendered line, `metrics` names the newest computation (empty before the first)."""
+    """`freshness` is the rendered line by language, `metrics` names the newest computation (empty before the
+    first)."""
 
-    freshness: str
+    freshness: Mapping[str, str]
     metrics: str
 
 
@@ -32,12 +34,13 @@ def revision(row: Row | None) -> str:
 
 
 class Live:
-    """The watcher of one app. `render` turns freshness (null: no warehouse) and now into the line."""
+    """The watcher of one app. `render` turns freshness (null: no warehouse) and now into the line, in every
+    language."""
 
     def __init__(
         self,
         reader: Reader,
-        render: Callable[[Row | None, dt.datetime], str],
+        render: Callable[[Row | None, dt.datetime], Mapping[str, str]],
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._reader = reader
@@ -66,14 +69,14 @@ class Live:
         self._closing.set()
 
     async def messages(self, seen_metrics: str, still_allowed: Callable[[], bool]) -> AsyncIterator[str]:
-        """Server-sent events for one page that was rendered at `seen_metrics`.
+        """Server-sent events for one page that was rendered at `seen_metrics`, in the language of the asker.
 
         Unnamed: the freshness line. `metrics`: fetch the numbers again. Ends when closed or, after a last
         `metrics` that leads the page to the login, when the reader may no longer read.
         """
         self.listeners += 1
         try:
-            line = ""
+            line, spoken = "", current()
             while not self._closing.is_set():
                 if not await anyio.to_thread.run_sync(still_allowed):
                     yield _event("ended", "metrics")
@@ -82,8 +85,8 @@ class Live:
                 if state is not None and state.metrics != seen_metrics:
                     seen_metrics = state.metrics
                     yield _event(seen_metrics, "metrics")
-                if state is not None and state.freshness != line:
-                    line = state.freshness
+                if state is not None and state.freshness[spoken] != line:
+                    line = state.freshness[spoken]
                     yield _event(line)
                 if not await self._news(state):
                     yield ": still here\n\n"

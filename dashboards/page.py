@@ -34,7 +34,7 @@ class Cell:
 
     `interval` and `counts` stand below `text` and are empty where there are none. `raw` is what files and
     sorting take, by part; null for the unknown. `tone` is one of "", missing, alert, warn, good: it is also
-    said in words, never by colour alone.
+    said in words, never by colour alone. `lang` names the language of words that no catalog has.
     """
 
     text: str
@@ -44,6 +44,7 @@ class Cell:
     tone: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
     code: bool = False
+    lang: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -204,7 +205,7 @@ class Page:
 
     `facts` are (name, value) pairs below the heading; `trail` leads back up the drill path; `tabs` are (name,
     address, whether it is the one shown); so many `leading` panels stand before the tiles; `asking` is the
-    heading of the forms.
+    heading of the forms; `lang` is the language of a subtitle that no catalog has.
     """
 
     title: str
@@ -218,6 +219,7 @@ class Page:
     tabs: tuple[tuple[str, str, bool], ...] = ()
     asking: str = ""
     leading: int = 0
+    lang: str = ""
 
     def panel(self, panel_id: str) -> Panel | None:
         return next((panel for panel in self.panels if panel.id == panel_id), None)

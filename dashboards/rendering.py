@@ -1,7 +1,8 @@
 """Vega work in a short-lived process: the JavaScript engine inside vl-convert keeps what it takes.
 
 Run as a file it is that process: `rendering.py bundle` writes the browser's bundle, `rendering.py svg` turns
-the Vega-Lite specification on its input into SVG, `png` into PNG. As a module it starts that process.
+the Vega-Lite specification and the locale on its input into SVG, `png` into PNG. As a module it starts
+that process.
 """
 
 import functools
@@ -27,19 +28,19 @@ def bundle_version() -> str:
     return f"{importlib.metadata.version('vl-convert-python')}-{VEGA_LITE}"
 
 
-def svg(spec: dict[str, Any]) -> bytes:
-    """The chart as a picture, for readers without scripts."""
-    return _svg(json.dumps(spec))
+def svg(spec: dict[str, Any], locale: dict[str, Any]) -> bytes:
+    """The chart as a picture, for readers without scripts; `locale` as `language.chart_locale` gives it."""
+    return _svg(json.dumps([spec, locale]))
 
 
-def png(spec: dict[str, Any]) -> bytes:
+def png(spec: dict[str, Any], locale: dict[str, Any]) -> bytes:
     """The chart as a picture in points, at twice its size for sharp print."""
-    return _run("png", json.dumps(spec).encode())
+    return _run("png", json.dumps([spec, locale]).encode())
 
 
 @functools.lru_cache(64)
-def _svg(spec: str) -> bytes:
-    return _run("svg", spec.encode())
+def _svg(given: str) -> bytes:
+    return _run("svg", given.encode())
 
 
 def _run(what: str, given: bytes = b"") -> bytes:
@@ -54,10 +55,17 @@ def _main(what: str) -> None:
 
     if what == "bundle":
         made = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE).encode()
-    elif what == "svg":
-        made = vl_convert.vegalite_to_svg(json.load(sys.stdin), vl_version=VEGA_LITE).encode()
     else:
-        made = vl_convert.vegalite_to_png(json.load(sys.stdin), vl_version=VEGA_LITE, scale=2)
+        spec, locale = json.load(sys.stdin)
+        given = {
+            "vl_version": VEGA_LITE,
+            "format_locale": locale["formatLocale"],
+            "time_format_locale": locale["timeFormatLocale"],
+        }
+        if what == "svg":
+            made = vl_convert.vegalite_to_svg(spec, **given).encode()
+        else:
+            made = vl_convert.vegalite_to_png(spec, scale=2, **given)
     sys.stdout.buffer.write(made)
 
 

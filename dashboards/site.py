@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from dashboards import accounts, live, security, words
+from dashboards import accounts, language, live, security, words
 from dashboards.accounts import Account, Sessions
 from dashboards.assets import Assets
 from dashboards.audit import Audit
@@ -73,7 +73,10 @@ class Site:
         )
         self._templates.globals["asset"] = self.assets.url
         self._templates.globals["words"] = words
-        self.live = live.Live(self.reader, self.freshness, clock)
+        self._templates.globals["_"] = language.say
+        self._templates.globals["spoken"] = language.current
+        self._templates.globals["languages"] = language.LANGUAGES
+        self.live = live.Live(self.reader, self._freshness_said, clock)
 
     # ── who is asking ───────────────────────────────────────────────────────────────────────────────────
 
@@ -129,10 +132,18 @@ class Site:
         return fields
 
     def freshness(self, row: Row | None, now: dt.datetime) -> str:
-        """The freshness line as HTML."""
-        shown = freshness.of(row, now)
-        line = self._templates.get_template("_freshness.html").render(freshness=shown)
+        """The freshness line as HTML, in UTC: it is about all clinics."""
+        with language.speaking(zone="UTC"):
+            shown = freshness.of(row, now)
+            line = self._templates.get_template("_freshness.html").render(freshness=shown)
         return markupsafe.Markup(line.strip())  # noqa: S704 - the template has escaped it
+
+    def _freshness_said(self, row: Row | None, now: dt.datetime) -> dict[str, str]:
+        said = {}
+        for name in language.LANGUAGES:
+            with language.speaking(name):
+                said[name] = self.freshness(row, now)
+        return said
 
     # ── errors ──────────────────────────────────────────────────────────────────────────────────────────
 

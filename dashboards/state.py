@@ -6,12 +6,14 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
+from dashboards.language import LANGUAGES
+
 PERIODS = {"13": "13 weeks", "26": "26 weeks", "52": "52 weeks"}
 """Lengths of what trends and lists reach back, up to the newest computed day."""
 SKIN_TYPES = {"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"}
 """Fitzpatrick skin types."""
 
-KEPT = ("snapshot", "live")
+KEPT = ("snapshot", "live", "lang")
 """What else goes along from page to page."""
 FILTERS = ("weeks", "clinic", "protocol", "device", "skin")
 """What the filter bar sets; kept from page to page."""
@@ -31,7 +33,8 @@ class State:
     """One page's state. `clinic` is a clinic_id, `network`, or null for the reader's default; `device` and
     `operator` are `<clinic_id>/<id>`. `by` is what the safety page groups by.
     `sort` is `<table>.<column>`. `live` is whether the page follows the
-    warehouse. `snapshot` is the moment of an issued report, null for now. A null is not chosen."""
+    warehouse. `snapshot` is the moment of an issued report, null for now. `lang` is the language, null for
+    the reader's own. A null is not chosen."""
 
     path: str = "/"
     weeks: str = "52"
@@ -51,6 +54,7 @@ class State:
     order: str = "asc"
     snapshot: str | None = None
     live: str = "on"
+    lang: str | None = None
 
     @classmethod
     def parse(cls, path: str, pairs: Iterable[tuple[str, str]]) -> "State":
@@ -135,4 +139,5 @@ _ALLOWED = {
     "skin": tuple(SKIN_TYPES),
     "order": ("asc", "desc"),
     "live": ("on", "off"),
+    "lang": tuple(LANGUAGES),
 }

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dashboards import language
+from dashboards.language import plural, say
+
 Row = Mapping[str, Any]
 """A row of mart.metric_result."""
 
@@ -24,8 +27,8 @@ class Wording:
     """How one metric is named and printed.
 
     `counted` names what the denominator counts; `scale` turns the stored value into the printed one,
-    `decimals` are printed, `suffix` follows; `mean` has a sum as its numerator, which is not printed;
-    `ratio` is observed over expected.
+    `decimals` are printed, with a percent sign where `percent`; `mean` has a sum as its numerator, which is
+    not printed; `ratio` is observed over expected.
     """
 
     title: str
@@ -33,7 +36,7 @@ class Wording:
     explanation: str
     scale: float = 1.0
     decimals: int = 1
-    suffix: str = ""
+    percent: bool = False
     mean: bool = False
     ratio: bool = False
 
@@ -49,7 +52,7 @@ METRICS = {
         "sessions at least 14 days old",
         "Share of the sessions at least 14 days old after which the clinic reached the patient.",
         scale=100,
-        suffix="%",
+        percent=True,
     ),
     "maintenance_on_time": Wording(
         "Maintenance on time",
@@ -57,14 +60,14 @@ METRICS = {
         "Share of patients with a completed series whose next session was maintenance, 90 to 183 days after "
         "the one before.",
         scale=100,
-        suffix="%",
+        percent=True,
     ),
     "device_in_calibration": Wording(
         "Devices in calibration",
         "devices in service",
         "Share of the devices in service whose last calibration is at most 183 days old.",
         scale=100,
-        suffix="%",
+        percent=True,
     ),
     "protocol_improvement": Wording(
         "Improvement in GAIS grades",
@@ -78,7 +81,7 @@ METRICS = {
 
 
 def _share(title: str, counted: str, *, mean: bool = False) -> Wording:
-    return Wording(title, counted, "", scale=100, suffix="%", mean=mean)
+    return Wording(title, counted, "", scale=100, percent=True, mean=mean)
 
 
 def _ratio(title: str) -> Wording:
@@ -114,7 +117,7 @@ _WORDING = METRICS | MORE
 
 def title(metric_id: str) -> str:
     """How a metric is named; its id where this page is older than the metric."""
-    return _WORDING[metric_id].title if metric_id in _WORDING else metric_id.replace("_", " ")
+    return say(_WORDING[metric_id].title) if metric_id in _WORDING else metric_id.replace("_", " ")
 
 
 def _wording(metric_id: str) -> Wording:
@@ -124,29 +127,33 @@ def _wording(metric_id: str) -> Wording:
 def number(metric_id: str, value: float) -> str:
     """A value, a limit or a difference of that metric, without a plus sign."""
     word = _wording(metric_id)
-    text = f"{value * word.scale:,.{word.decimals}f}"
-    return (text if float(text.replace(",", "")) != 0 else text.removeprefix("-")) + word.suffix
+    return language.number(value * word.scale, word.decimals) + (
+        language.percent_sign() if word.percent else ""
+    )
 
 
 def count(value: float) -> str:
-    return f"{value:,.0f}"
+    return language.count(value)
 
 
 def value_text(row: Row | None) -> str:
     """The value, or in words why there is none; never blank and never 0 for the unknown."""
     if row is None:
-        return NO_RESULT
+        return say(NO_RESULT)
     if row.get("suppressed"):
-        return SUPPRESSED
-    return NOT_ESTIMABLE if row["value"] is None else number(row["metric_id"], row["value"])
+        return say(SUPPRESSED)
+    return say(NOT_ESTIMABLE) if row["value"] is None else number(row["metric_id"], row["value"])
 
 
 def interval_text(row: Row | None, *, bare: bool = False) -> str:
     """`95% interval 1.8 to 5.0`, bare `1.8 to 5.0`; empty where there is none."""
     if row is None or None in (row["value"], row["lower"], row["upper"]):
         return ""
-    limits = f"{number(row['metric_id'], row['lower'])} to {number(row['metric_id'], row['upper'])}"
-    return limits if bare or row["level"] is None else f"{row['level']:.0%} interval {limits}"
+    lower, upper = (number(row["metric_id"], row[side]) for side in ("lower", "upper"))
+    if bare or row["level"] is None:
+        return say("{lower} to {upper}", lower=lower, upper=upper)
+    level = language.percent(row["level"])
+    return say("{level} interval {lower} to {upper}", level=level, lower=lower, upper=upper)
 
 
 def ratio_text(row: Row | None) -> str:
@@ -154,10 +161,18 @@ def ratio_text(row: Row | None) -> str:
     if row is None or row["denominator"] is None:
         return ""
     if _wording(row["metric_id"]).ratio:
-        return f"{count(row['numerator'] or 0)} observed, {row['denominator']:,.1f} expected"
+        return observed_and_expected(row["numerator"] or 0, row["denominator"])
     if _wording(row["metric_id"]).mean or row["numerator"] is None:
         return f"n = {count(row['denominator'])}"
-    return f"{count(row['numerator'])} of {count(row['denominator'])}"
+    return say("{part} of {whole}", part=count(row["numerator"]), whole=count(row["denominator"]))
+
+
+def observed_and_expected(observed: float, expected: float) -> str:
+    return say(
+        "{observed} observed, {expected} expected",
+        observed=count(observed),
+        expected=language.number(expected, 1),
+    )
 
 
 def counts_text(row: Row | None) -> str:
@@ -167,30 +182,45 @@ def counts_text(row: Row | None) -> str:
     if row.get("suppressed"):
         return ""
     if row["value"] is None and row["reason"]:
-        return str(row["reason"])
-    return f"{ratio_text(row)} {_wording(row['metric_id']).counted}".strip()
+        return say(str(row["reason"]))
+    return f"{ratio_text(row)} {say(_wording(row['metric_id']).counted)}".strip()
 
 
 def moment(at: dt.datetime) -> str:
-    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    """By the clinic's clock on a page about one clinic, else in UTC; the clock is named."""
+    return language.moment(at)
 
 
 def day(at: dt.datetime) -> str:
-    return f"{at.astimezone(dt.UTC):%-d %B %Y}"
+    """A day that results are computed for: these are days in UTC."""
+    return language.day(at.astimezone(dt.UTC).date())
 
 
 def date(on: dt.date | None) -> str:
-    return "–" if on is None else f"{on:%Y-%m-%d}"
+    return "–" if on is None else language.date(on)
 
 
 def span(age: dt.timedelta) -> str:
     """`27 minutes`, `5 hours`, `12 days`."""
     minutes = int(age.total_seconds() // 60)
     if minutes < 120:
-        return f"{minutes} minutes"
-    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"
+        return plural("{n} minute", "{n} minutes", minutes)
+    hours = minutes // 60
+    if hours < 48:
+        return plural("{n} hour", "{n} hours", hours)
+    return plural("{n} day", "{n} days", hours // 24)
 
 
 def plain(identifier: str | None) -> str:
     """`acne_scars` as `acne scars`."""
-    return "–" if identifier is None else identifier.replace("_", " ")
+    return "–" if identifier is None else say(identifier.replace("_", " "))
+
+
+def heading(identifier: str) -> str:
+    """`cartridge_lot` as `Cartridge lot`."""
+    return say(identifier.replace("_", " ").capitalize())
+
+
+def version_for(protocol: Row) -> str:
+    """`version 3, acne scars`."""
+    return say("version {number}, {what}", number=protocol["version"], what=plain(protocol["indication"]))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from dashboards import charts, exports, live
 from dashboards.accounts import Account
+from dashboards.language import MACHINES, Speech, chart_locale, current, say, speaking
 from dashboards.page import Page, Panel
 from dashboards.pages import BY_NAME, PAGES, Definition, navigation
 from dashboards.queries import NotKept, Row
@@ -52,7 +53,7 @@ def _shown(site: Site, definition: Definition) -> Callable[..., Response]:
 def render(site: Site, request: Request, definition: Definition) -> Response:
     """The page in the state its address names."""
     state = parse(request, definition)
-    with _context(site, request, state) as (context, then):
+    with _context(site, request, state) as (context, then), speaking(zone=_clock(context)):
         page = _built(definition, context)
         if then:  # nothing can be done about what was
             page = replace(page, forms=())
@@ -72,6 +73,7 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
             then=then,
             now_url=state.url(snapshot=None),
             themes=_THEMES,
+            chart_locale=json.dumps(chart_locale(current())),
             acting=(acting := any(form.method == "post" for form in page.forms)),
             live=state.live == "on" and not acting and not then,
         )
@@ -117,9 +119,18 @@ def parse(request: Request, definition: Definition) -> State:
         raise HTTPException(400) from None
 
 
+def _clock(context: Context) -> str:
+    """The clock the page goes by. Raises HTTPException 404 for a clinic that is not the reader's, whatever
+    the
+    page."""
+    try:
+        return context.time_zone
+    except NotThere:
+        raise HTTPException(404) from None
+
+
 def _built(definition: Definition, context: Context) -> Page:
     try:
-        assert context.chosen is not None  # a clinic that is not the reader's is refused on every page
         return definition.build(context)
     except NotThere:
         raise HTTPException(404) from None
@@ -131,8 +142,18 @@ def _shown_panel(panel: Panel, state: State) -> dict[str, Any]:
     table = panel.table.sorted_by(column, order) if column else panel.table
     chart = ""
     if panel.chart is not None:
-        chart = json.dumps(panel.chart.spec | {"description": panel.chart.description})
+        chart = json.dumps(panel.chart.spec | {"description": say(panel.chart.description)})
     return {"panel": panel, "table": table, "chart": chart}
+
+
+def _file(context: Context, definition: Definition, panel_id: str, kind: str, theme: str) -> Response:
+    page = _built(definition, context)
+    panel = page.panel(panel_id)
+    if panel is None:
+        raise HTTPException(404)
+    if theme not in ("light", "dark") or (kind in exports.PICTURES and panel.chart is None):
+        raise HTTPException(400)
+    return exports.response(panel, kind, exports.Label.of(context, page, panel), theme)
 
 
 def _exported(site: Site) -> Callable[..., Response]:
@@ -143,14 +164,11 @@ def _exported(site: Site) -> Callable[..., Response]:
             raise HTTPException(404)
         state = parse(request, definition)
         with _context(site, request, state) as (context, _):
-            page = _built(definition, context)
-            panel = page.panel(panel_id)
-            if panel is None:
-                raise HTTPException(404)
-            theme = request.query_params.get("theme", "light")
-            if theme not in ("light", "dark") or (kind in exports.PICTURES and panel.chart is None):
-                raise HTTPException(400)
-            response = exports.response(panel, kind, exports.Label.of(context, page, panel), theme)
+            seen = Speech(current(), _clock(context))
+            with speaking(*astuple(seen if kind in exports.PICTURES else MACHINES)):
+                response = _file(
+                    context, definition, panel_id, kind, request.query_params.get("theme", "light")
+                )
         site.note(request, "export")
         return response
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import security
+from dashboards import choosing, security
 from dashboards.pages import navigation
 from dashboards.site import Site
 from dashboards.state import State
@@ -61,7 +61,7 @@ def _listed(site: Site, request: Request) -> Response:
         account=account,
         navigation=navigation(account),
         csrf=site.form_token(request),
-        state=State("/reports"),
+        state=State("/reports", lang=choosing.in_address(request.url.query)),
         current="reports",
     )
 

@@ -2,7 +2,9 @@
 // Expressions run in Vega's interpreter (`ast`), so that the page's policy can forbid eval.
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 
-const themes = JSON.parse(document.querySelector("meta[name=chart-themes]")?.content ?? "{}");
+const given = (name) => JSON.parse(document.querySelector(`meta[name=${name}]`)?.content ?? "{}");
+const themes = given("chart-themes");
+const locale = given("chart-locale"); // numbers and dates of the page's language
 
 class VegaChart extends HTMLElement {
   static observedAttributes = ["chart"];
@@ -36,6 +38,7 @@ class VegaChart extends HTMLElement {
       ast: true,
       actions: false,
       defaultStyle: false,
+      ...locale,
       tooltip: { disableDefaultStyle: true, theme: dark.matches ? "dark" : "light" },
       config: themes[dark.matches ? "dark" : "light"],
     });

@@ -1,6 +1,9 @@
 """Adherence: do patients come back in time, and do devices keep their schedule?"""
 
+import datetime as dt
+
 from dashboards import charts, words
+from dashboards.language import day_of_year, percent, say
 from dashboards.page import Cell, Chart, Column, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views import overview, tables
@@ -23,8 +26,8 @@ def build(context: Context) -> Page:
     rows = context.queries.results((*PATIENTS, *DEVICES, DEMAND), [NETWORK, context.chosen])
     results = index(rows)
     return Page(
-        f"Adherence, {context.title}",
-        f"Patients and devices, the 365 days up to {words.day(context.as_of)}",
+        say("Adherence, {name}", name=context.title),
+        say("Patients and devices, the 365 days up to {day}", day=words.day(context.as_of)),
         tiles=tuple(overview.tiles(context, results, rows, (*PATIENTS, *DEVICES))),
         panels=(
             _due(context),
@@ -96,8 +99,10 @@ def _curve(context: Context) -> Panel:
             "days": days,
             "value": row["incidence"],
             "second": beside[days]["incidence"] if days in beside else None,
-            "text": f"{row['incidence']:.0%}, {row['followed']} still followed",
-            "note": f"{beside[days]['incidence']:.0%}" if days in beside else "–",
+            "text": say(
+                "{share}, {n} still followed", share=percent(row["incidence"]), n=words.count(row["followed"])
+            ),
+            "note": percent(beside[days]["incidence"]) if days in beside else "–",
         }
         for days, row in sorted(own.items())
     ]
@@ -106,9 +111,9 @@ def _curve(context: Context) -> Panel:
             str(each["days"]),
             (
                 Cell(str(each["days"]), raw={"": each["days"]}),
-                Cell(f"{each['value']:.1%}", raw={"": each["value"]}),
+                Cell(percent(each["value"], 1), raw={"": each["value"]}),
                 Cell(words.count(own[each["days"]]["followed"]), raw={"": own[each["days"]]["followed"]}),
-                Cell(f"{each['second']:.1%}", raw={"": each["second"]})
+                Cell(percent(each["second"], 1), raw={"": each["second"]})
                 if each["second"] is not None
                 else text(None),
             ),
@@ -123,14 +128,16 @@ def _curve(context: Context) -> Panel:
     )
     table = Table(
         "returns",
-        f"Back to maintenance, {context.title}",
+        say("Back to maintenance, {name}", name=context.title),
         columns,
         tuple(lines),
         "Nobody has been followed for long enough.",
         shown=60,
     )
     said = "; ".join(
-        f"{each['value']:.0%} after {each['days']} days" for each in data if each["days"] in (91, 182, 364)
+        say("{share} after {days} days", share=percent(each["value"]), days=each["days"])
+        for each in data
+        if each["days"] in (91, 182, 364)
     )
     legend = (
         Key("solid", context.title),
@@ -139,7 +146,11 @@ def _curve(context: Context) -> Panel:
     )
     chart = Chart(
         charts.curves(data, "back for maintenance"),
-        f"Curve of patients back to maintenance, {context.title}: {said}. The table has every week.",
+        say(
+            "Curve of patients back to maintenance, {name}: {said}. The table has every week.",
+            name=context.title,
+            said=said,
+        ),
         legend,
     )
     note = (
@@ -160,7 +171,7 @@ def _demand(context: Context, rows: list[Row]) -> Panel:
     weeks = weeks_of(rows, DEMAND, context.scope_name, context.chosen, 12)
     data = [
         {
-            "name": f"{row['interval_start']:%-d %b}",
+            "name": day_of_year(row["interval_start"]),
             "value": row["value"],
             "lower": row["lower"],
             "upper": row["upper"],
@@ -172,14 +183,16 @@ def _demand(context: Context, rows: list[Row]) -> Panel:
         if row["value"] is not None
     ]
     lines = [
-        Line(f"{row['interval_start']:%Y-%m-%d}", (text(f"{row['interval_start']:%Y-%m-%d}"), figure(row)))
+        Line(f"{row['interval_start']:%Y-%m-%d}", (_week_from(row["interval_start"].date()), figure(row)))
         for row in weeks
     ]
     columns = (Column("week", "Week from"), figure_column(DEMAND, "Sessions expected"))
     table = Table("demand", "Maintenance sessions expected", columns, tuple(lines), "Nobody is waiting yet.")
-    total = (
-        f"Bar chart of maintenance sessions expected in each of {len(data)} coming weeks, "
-        f"{context.title}. The table has every week."
+    total = say(
+        "Bar chart of maintenance sessions expected in each of {n} coming weeks, {name}. The table "
+        "has every week.",
+        n=len(data),
+        name=context.title,
     )
     chart = Chart(charts.bars(data, "sessions expected", time=False), total, (Key("range", "Expected"),), 240)
     return Panel(
@@ -189,6 +202,10 @@ def _demand(context: Context, rows: list[Row]) -> Panel:
         chart=chart if data else None,
         **freshness_of(weeks, context.now),
     )
+
+
+def _week_from(start: dt.date) -> Cell:
+    return Cell(words.date(start), raw={"": start.isoformat()})
 
 
 def _by_clinic(context: Context, rows: list[Row]) -> Panel:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboards import words
+from dashboards.language import say
 from dashboards.queries import Row
 from dashboards.views.context import NETWORK
 
@@ -47,7 +48,7 @@ def _issue(row: Row, names: Mapping[str, str]) -> Report:
         File(
             kind.upper(),
             urllib.parse.quote(f"{folder}/{row['report_id']}.{kind}"),
-            f"{max(1, round(given[kind]['bytes'] / 1000)):,} KB",
+            f"{words.count(max(1, round(given[kind]['bytes'] / 1000)))} KB",
             given[kind]["sha256"],
         )
         for kind in _KINDS
@@ -55,9 +56,11 @@ def _issue(row: Row, names: Mapping[str, str]) -> Report:
     )
     return Report(
         row["week"],
-        "Network" if row["edition"] == NETWORK else names.get(clinic_id, clinic_id),
+        say("Network") if row["edition"] == NETWORK else names.get(clinic_id, clinic_id),
         row["report_id"],
-        f"revision {row['revision']}: {row['reason']}" if row["reason"] else "",
+        say("revision {number}: {reason}", number=row["revision"], reason=row["reason"])
+        if row["reason"]
+        else "",
         words.moment(row["issued_at"]),
         files,
     )

@@ -2,6 +2,7 @@
 sessions."""
 
 from dashboards import words
+from dashboards.language import number, say
 from dashboards.page import Cell, Column, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import SKIN_TYPES
@@ -51,7 +52,11 @@ def build(context: Context) -> Page:
     )
     return Page(
         context.title,
-        f"The 365 days up to {words.day(context.as_of)}; the clinic's clock is {clinic['time_zone']}",
+        say(
+            "The 365 days up to {day}; the clinic's clock is {zone}",
+            day=words.day(context.as_of),
+            zone=clinic["time_zone"],
+        ),
         leading=1,
         tiles=tuple(overview.tiles(context, results, rows, _TILES)),
         trail=(("Network", context.state.to("/", clinic=NETWORK)),) if context.network_seen else (),
@@ -124,14 +129,14 @@ def _mix(context: Context) -> Panel:
             f"{row['protocol_id']}.{row['skin_type']}",
             (
                 text(row["protocol_id"]),
-                Cell(SKIN_TYPES.get(str(row["skin_type"]), "unknown"), raw={"": row["skin_type"]}),
+                Cell(SKIN_TYPES.get(str(row["skin_type"]), say("unknown")), raw={"": row["skin_type"]}),
                 Cell(words.count(row["sessions"]), raw={"": row["sessions"]}),
                 Cell(words.count(row["patients"]), raw={"": row["patients"]})
                 if row["patients"] is not None
                 else Cell(words.SUPPRESSED, tone="missing", raw={"": None}),
                 text(None)
                 if row["depth_mm"] is None
-                else Cell(f"{row['depth_mm']:.2f}", raw={"": row["depth_mm"]}),
+                else Cell(number(row["depth_mm"], 2), raw={"": row["depth_mm"]}),
             ),
         )
         for row in rows

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.accounts import Account
 from dashboards.audit import Audit
+from dashboards.language import say
 from dashboards.queries import Queries, Row
 from dashboards.saved import View, listed
 from dashboards.state import State
@@ -68,8 +69,13 @@ class Context:
     def title(self) -> str:
         """What the page is about, in words."""
         if not self.chosen:
-            return "No clinic"
-        return "Network" if self.clinic is None else str(self.clinics[self.chosen]["display_name"])
+            return say("No clinic")
+        return say("Network") if self.clinic is None else str(self.clinics[self.chosen]["display_name"])
+
+    @property
+    def time_zone(self) -> str:
+        """The clock of what the page is about: the clinic's own, UTC for the network."""
+        return "UTC" if self.clinic is None else str(self.clinics[self.clinic]["time_zone"])
 
     @cached_property
     def freshness(self) -> Row:

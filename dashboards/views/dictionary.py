@@ -1,5 +1,9 @@
-"""What the numbers and the tables mean: metric cards and the data dictionary."""
+"""What the numbers and the tables mean: metric cards and the data dictionary.
 
+Their long texts are the warehouse's own and English in every language; the page says so (`lang`).
+"""
+
+from dashboards.language import percent, say
 from dashboards.page import Cell, Column, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views.context import Context, NotThere
@@ -22,7 +26,7 @@ def build(context: Context) -> Page:
                 Cell(name, href=context.state.to("/dictionary", relation=name)),
                 text(row["kind"]),
                 Cell(str(count[name]), raw={"": count[name]}),
-                text(row["relation_comment"]),
+                text(row["relation_comment"], lang="en"),
             ),
         )
         for name, row in seen.items()
@@ -48,7 +52,11 @@ def _columns(context: Context, relation: str, rows: list[Row]) -> Page:
     lines = [
         Line(
             row["column"],
-            (Cell(row["column"], code=True), Cell(row["type"], code=True), text(row["column_comment"])),
+            (
+                Cell(row["column"], code=True),
+                Cell(row["type"], code=True),
+                text(row["column_comment"], lang="en"),
+            ),
         )
         for row in rows
     ]
@@ -57,10 +65,18 @@ def _columns(context: Context, relation: str, rows: list[Row]) -> Page:
         Column("type", "Type"),
         Column("meaning", "Meaning", sortable=False),
     )
-    table = Table("columns", f"Columns of {relation}", columns, tuple(lines), "It has no column.", shown=200)
+    table = Table(
+        "columns",
+        say("Columns of {relation}", relation=relation),
+        columns,
+        tuple(lines),
+        "It has no column.",
+        shown=200,
+    )
     return Page(
         relation,
         str(rows[0]["relation_comment"] or ""),
+        lang="en",
         trail=(("Data dictionary", context.state.to("/dictionary")),),
         panels=(Panel("columns", "Columns", table),),
     )
@@ -73,23 +89,24 @@ def build_cards(context: Context) -> Page:
         Line(
             row["metric_id"],
             (
-                Cell(row["title"], f"{row['metric_id']} version {row['version']}"),
-                text(row["description"]),
-                Cell(f"{row['numerator']}", f"among {row['denominator']}"),
-                Cell(row["unit"], f"{row['interval_method']}, {row['level']:.0%}; {row['better']} is better"),
-                text(
-                    "; ".join(
-                        filter(
-                            None,
-                            (
-                                row["flags"],
-                                row["signals"],
-                                row["baseline"] and f"held against {row['baseline']}",
-                            ),
-                        )
-                    )
+                Cell(
+                    row["title"],
+                    say("{name} version {number}", name=row["metric_id"], number=row["version"]),
+                    raw={"": row["title"]},
                 ),
-                text(row["source"]),
+                text(row["description"], lang="en"),
+                Cell(row["numerator"], f"among {row['denominator']}", lang="en"),
+                Cell(
+                    row["unit"],
+                    say(
+                        "{method}, {level}; {side} is better",
+                        method=row["interval_method"],
+                        level=percent(row["level"]),
+                        side=say(row["better"]),
+                    ),
+                ),
+                text(_rules(row), lang="en"),
+                text(row["source"], lang="en"),
             ),
         )
         for row in rows
@@ -117,3 +134,8 @@ def build_cards(context: Context) -> Page:
         panels=(Panel("cards", "Metric cards", table),),
         links=(("Data dictionary", context.state.to("/dictionary")),),
     )
+
+
+def _rules(card: Row) -> str:
+    baseline = card["baseline"] and f"held against {card['baseline']}"
+    return "; ".join(filter(None, (card["flags"], card["signals"], baseline)))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashboards import charts, words
+from dashboards.language import plural, say
 from dashboards.page import FIGURE, Cell, Chart, Column, Key, Line, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import SKIN_TYPES
@@ -14,6 +15,7 @@ from dashboards.words import SETTLING_DAYS
 Results = Mapping[tuple[str, str, str], Row]
 """The year's results by metric, scope and scope_id."""
 
+_HAPPENED = {"firmware": "firmware {what}", "service": "service, {what}"}
 _FINDINGS = {
     "high": "more than expected",
     "low": "fewer than expected",
@@ -46,7 +48,9 @@ def freshness_of(rows: Sequence[Row], now: dt.datetime) -> dict[str, Any]:
         return {}
     newest = max(row["computed_at"] for row in known)
     stale = (
-        f"not computed anew for {words.span(now - newest)}" if now - newest > dt.timedelta(hours=26) else ""
+        say("not computed anew for {span}", span=words.span(now - newest))
+        if now - newest > dt.timedelta(hours=26)
+        else ""
     )
     as_of = max(row["as_of"] for row in known)
     return {"data_to": words.moment(as_of), "computed_at": words.moment(newest), "stale": stale}
@@ -84,7 +88,10 @@ def trend_panel(
         {"on": f"{row['on_day']:%Y-%m-%d}", "day": words.date(row["on_day"]), "note": _happened(row)}
         for row in events
     ]
-    legend = [Key("own", f"{context.title}, with 95% interval"), Key("own open", "Outcomes still arriving")]
+    legend = [
+        Key("own", say("{name}, with 95% interval", name=context.title)),
+        Key("own open", "Outcomes still arriving"),
+    ]
     legend += [Key("net", "Network")] if beside else []
     legend += [Key("limits", "Limits around the average: 95 of 100 weeks")] if limits else []
     legend += [Key("event", "Firmware or service")] if marks else []
@@ -98,7 +105,7 @@ def trend_panel(
     lines = [_week_line(row, datum, beside, metric_id) for row, datum in zip(own, data, strict=True)]
     table = Table(
         "trend",
-        f"{title}, {context.title}",
+        f"{say(title)}, {context.title}",
         tuple(columns),
         tuple(reversed(lines)),
         "No week has been computed yet. Weeks appear here by themselves.",
@@ -122,10 +129,9 @@ def week_data(
 
 
 def _happened(row: Row) -> str:
-    kind = {"firmware": f"firmware {row['what']}", "service": f"service, {words.plain(row['what'])}"}[
-        row["kind"]
-    ]
-    return f"{kind}: {row['subjects']}"
+    said = _HAPPENED[row["kind"]]
+    what = words.plain(row["what"]) if row["kind"] == "service" else row["what"]
+    return f"{say(said, what=what)}: {row['subjects']}"
 
 
 def _week(row: Row, network: float | None, limits: Mapping[dt.datetime, Row]) -> dict[str, Any]:
@@ -144,9 +150,9 @@ def _week(row: Row, network: float | None, limits: Mapping[dt.datetime, Row]) ->
         "high_limit": limit.get("upper"),
         "provisional": provisional,
         "text": words.value_text(row),
-        "interval": words.interval_text(row, bare=True) or "none",
+        "interval": words.interval_text(row, bare=True) or say("none"),
         "counts": words.ratio_text(row) or words.counts_text(row),
-        "note": "outcomes still arriving" if provisional else "settled",
+        "note": say("outcomes still arriving" if provisional else "settled"),
     }
 
 
@@ -160,15 +166,21 @@ def _week_line(row: Row, datum: Mapping[str, Any], beside: bool, metric_id: str)
 
 def describe_trend(data: Sequence[Mapping[str, Any]], title: str, name: str) -> str:
     """The chart in a sentence or two, for those who do not see it."""
-    what = f"Line chart of {title[0].lower()}{title[1:]}, {name}"
+    what = say("Line chart: {title}, {name}", title=say(title), name=name)
     known = [each for each in data if each["value"] is not None]
     if not known:
-        return f"{what}: no week has a value."
+        return f"{what}. {say('No week has a value.')}"
     newest, highest = known[-1], max(known, key=lambda each: each["value"])
-    return (
-        f"{what}, {data[0]['week']} to {data[-1]['week']}. Newest {newest['text']} in {newest['week']} "
-        f"(interval {newest['interval']}); highest {highest['text']} in {highest['week']}. "
-        "The table below the chart has every week."
+    return what + say(
+        ", {first} to {last}. Newest {newest} in {newest_week} (interval {interval}); highest {highest} in "
+        "{highest_week}. The table below the chart has every week.",
+        first=data[0]["week"],
+        last=data[-1]["week"],
+        newest=newest["text"],
+        newest_week=newest["week"],
+        interval=newest["interval"],
+        highest=highest["text"],
+        highest_week=highest["week"],
     )
 
 
@@ -179,7 +191,8 @@ def spark(rows: Sequence[Row], metric_id: str, scope: str, scope_id: str) -> tup
     known = [row for row in weeks if row["value"] is not None]
     if not path:
         return "", ""
-    return path, f"Last 12 weeks: from {words.value_text(known[0])} to {words.value_text(known[-1])}"
+    first, last = (words.value_text(known[place]) for place in (0, -1))
+    return path, say("Last 12 weeks: from {first} to {last}", first=first, last=last)
 
 
 # ── groups ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -197,7 +210,7 @@ def group_name(context: Context, row: Row) -> str:
     if row["scope"] == "clinic":
         return context.name_of(row["scope_id"])
     if row["scope"] == "skin_type":
-        return f"Skin type {SKIN_TYPES.get(row['scope_id'], row['scope_id'])}"
+        return say("Skin type {type}", type=SKIN_TYPES.get(row["scope_id"], row["scope_id"]))
     if row["clinic_id"] is not None:
         return str(row["scope_id"]).partition("/")[2]
     return str(row["scope_id"])
@@ -236,19 +249,26 @@ def group_data(context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
             "order": place,
             "url": group_url(context, row),
             "text": words.value_text(row),
-            "interval": words.interval_text(row, bare=True) or "none",
+            "interval": words.interval_text(row, bare=True) or say("none"),
             "counts": words.ratio_text(row),
-            "finding": finding(row),
-            "hint": "opens what is behind it",
+            "finding": say(finding(row)),
+            "hint": say("opens what is behind it"),
         }
         for place, row in enumerate(known)
     ]
 
 
 def describe_groups(data: Sequence[Mapping[str, Any]], what: str) -> str:
+    """A forest or funnel in a few sentences, for those who do not see it."""
     if not data:
-        return f"{what}: no group has a value."
+        return f"{say(what)}: {say('no group has a value.')}"
     flagged = [each["name"] for each in data if each["flagged"]]
-    said = f"Flagged: {', '.join(flagged)}." if flagged else "None is flagged."
-    highest = f"Highest {data[0]['name']} with {data[0]['text']} (interval {data[0]['interval']})"
-    return f"{what}, {len(data)} groups. {highest}. {said} The table has every group."
+    said = say("Flagged: {names}.", names=", ".join(flagged)) if flagged else say("None is flagged.")
+    highest = say(
+        "Highest {name} with {value} (interval {interval}).",
+        name=data[0]["name"],
+        value=data[0]["text"],
+        interval=data[0]["interval"],
+    )
+    groups = plural("{n} group", "{n} groups", len(data))
+    return f"{say(what)}, {groups}. {highest} {said} {say('The table has every group.')}"

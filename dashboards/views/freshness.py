@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from dashboards import words
+from dashboards.language import say
 from dashboards.queries import Row
 
 STALE_AFTER = dt.timedelta(minutes=15)
@@ -26,7 +27,7 @@ def of(row: Row | None, now: dt.datetime) -> Freshness:
         return Freshness("empty", "No event has been landed yet", (), ())
     age = now - row["newest_received_at"]
     stale = age > STALE_AFTER
-    summary = f"No event for {words.span(age)}" if stale else "Events are arriving"
+    summary = say("No event for {span}", span=words.span(age)) if stale else "Events are arriving"
     as_of = row["newest_as_of"]
     times = (
         ("Newest event", words.moment(row["newest_received_at"])),

@@ -3,6 +3,7 @@
 import datetime as dt
 
 from dashboards import charts, words
+from dashboards.language import number, say
 from dashboards.page import Cell, Chart, Column, Field, Form, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views.context import Context
@@ -64,7 +65,7 @@ def _quarantine(rows: list[Row]) -> Panel:
         Line(
             f"{row['topic']}.{row['rule']}",
             (
-                Cell(row["rule"], row["detail"] or "", raw={"": row["rule"]}),
+                Cell(row["rule"], row["detail"] or "", raw={"": row["rule"]}, lang="en"),
                 text(row["topic"]),
                 Cell(words.count(row["events"]), raw={"": row["events"]}),
                 Cell(
@@ -119,9 +120,10 @@ def _heard(context: Context) -> Panel:
         sort="session",
         wide=34,
     )
-    note = (
-        "Reporting lag: median from what happened to its arrival, last 30 days. Silent: no session "
-        f"for {words.span(SILENT_AFTER)}."
+    note = say(
+        "Reporting lag: median from what happened to its arrival, last 30 days. Silent: no session for "
+        "{span}.",
+        span=words.span(SILENT_AFTER),
     )
     return Panel("clinics", "Late and silent clinics", table, note, data_to=words.moment(context.now))
 
@@ -134,7 +136,7 @@ def _heard_cells(context: Context, row: Row) -> tuple[Cell, ...]:
         Cell(row["display_name"], href=context.state.to("/clinic", clinic=row["clinic_id"])),
         _moment(at),
         _moment(row["follow_up_received_at"]),
-        text(None) if lag is None else Cell(f"{lag:,.1f}", raw={"": lag}),
+        text(None) if lag is None else Cell(number(lag, 1), raw={"": lag}),
         Cell("silent", tone="alert", raw={"": "silent"})
         if silent
         else Cell("reporting", raw={"": "reporting"}),
@@ -206,7 +208,11 @@ def _ledger(context: Context) -> Panel:
             "value": row["landed"],
             "second": row["quarantined"],
             "text": words.count(row["landed"]),
-            "note": f"{row['duplicate']} duplicates, {row['quarantined']} refused",
+            "note": say(
+                "{duplicate} duplicates, {refused} refused",
+                duplicate=words.count(row["duplicate"]),
+                refused=words.count(row["quarantined"]),
+            ),
         }
         for row in ordered
     ]
@@ -219,7 +225,7 @@ def _ledger(context: Context) -> Panel:
                 *(Cell(words.count(row[name]), raw={"": row[name]}) for name in names),
                 text(None)
                 if row["slowest_seconds"] is None
-                else Cell(f"{row['slowest_seconds']:,.1f}", raw={"": row["slowest_seconds"]}),
+                else Cell(number(row["slowest_seconds"], 1), raw={"": row["slowest_seconds"]}),
                 Cell("yes", raw={"": True}) if row["balanced"] else Cell("no", tone="alert", raw={"": False}),
             ),
         )
@@ -241,9 +247,11 @@ def _ledger(context: Context) -> Panel:
         wide=56,
     )
     total = words.count(sum(row["landed"] for row in rows))
-    said = (
-        f"Bar chart of events landed in each of the newest {len(rows)} hours with any: {total} "
-        "together. The table has every hour."
+    said = say(
+        "Bar chart of events landed in each of the newest {n} hours with any: {total} together. The "
+        "table has every hour.",
+        n=len(rows),
+        total=total,
     )
     legend = (Key("range", "Landed"), Key("event", "Some were refused"))
     chart = Chart(charts.bars(data, "events landed", time=True), said, legend, 240)

@@ -1,6 +1,7 @@
 """The overview: open signals first, the headlines, the trend, every clinic, every protocol."""
 
 from dashboards import words
+from dashboards.language import percent_sign, say
 from dashboards.page import Cell, Column, Line, Page, Panel, Table, Tile
 from dashboards.queries import Row
 from dashboards.views import signals
@@ -37,7 +38,7 @@ def build(context: Context) -> Page:
     as_of = context.freshness["newest_as_of"]
     return Page(
         context.title,
-        f"The 365 days up to {words.day(as_of)}" if as_of else "No metrics yet",
+        say("The 365 days up to {day}", day=words.day(as_of)) if as_of else "No metrics yet",
         leading=1,
         tiles=tuple(tiles(context, results, rows, TILE_METRICS)),
         panels=tuple(panels),
@@ -62,7 +63,7 @@ def tiles(context: Context, results: Results, rows: list[Row], metrics: tuple[st
                 words.interval_text(row),
                 words.counts_text(row),
                 change(row),
-                f"Network {words.value_text(network)}" if network else "",
+                f"{say('Network')} {words.value_text(network)}" if network else "",
                 row["value"] is not None,
                 path,
                 said,
@@ -75,11 +76,14 @@ def change(row: Row) -> str:
     """`+0.6 since 23 February 2026`: a difference between two days of knowledge, not a finding."""
     if row["value"] is None or row["earlier_value"] is None:
         return ""
-    since = f"since {words.day(row['earlier_as_of'])}"
-    text = words.number(row["metric_id"], abs(row["value"] - row["earlier_value"])).replace("%", " points")
+    since = words.day(row["earlier_as_of"])
+    text = words.number(row["metric_id"], abs(row["value"] - row["earlier_value"]))
     if not any(digit in text for digit in "123456789"):
-        return f"unchanged {since}"
-    return f"{'+' if row['value'] > row['earlier_value'] else '−'}{text} {since}"
+        return say("unchanged since {day}", day=since)
+    text = ("+" if row["value"] > row["earlier_value"] else "−") + text
+    if text.endswith("%"):
+        return say("{number} points since {day}", number=text.removesuffix(percent_sign()), day=since)
+    return say("{number} since {day}", number=text, day=since)
 
 
 def clinics_panel(context: Context, results: Results, rows: list[Row]) -> Panel:
@@ -114,7 +118,7 @@ def _protocols_panel(context: Context, protocols: list[Row], results: Results, r
             (
                 Cell(
                     row["protocol_id"],
-                    f"version {row['version']}, {words.plain(row['indication'])}",
+                    words.version_for(row),
                     href=context.state.to("/protocols", protocol=row["protocol_id"]),
                 ),
                 *(figure(results.get((m, "protocol", row["protocol_id"]))) for m in PROTOCOL_METRICS),

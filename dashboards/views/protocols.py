@@ -4,6 +4,7 @@ harm?"""
 from typing import Any
 
 from dashboards import charts, words
+from dashboards.language import say
 from dashboards.page import FIGURE, Cell, Chart, Column, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views.context import Context
@@ -25,8 +26,11 @@ def build(context: Context) -> Page:
     ]
     return Page(
         "Protocols",
-        f"The 365 days up to {words.day(context.as_of)}. Patients are not randomised: what was "
-        "not recorded is not adjusted for.",
+        say(
+            "The 365 days up to {day}. Patients are not randomised: what was not recorded is not "
+            "adjusted for.",
+            day=words.day(context.as_of),
+        ),
         panels=(
             _benefit(context, protocols, results, rows),
             _effects(context, protocols, results, rows),
@@ -36,7 +40,7 @@ def build(context: Context) -> Page:
 
 
 def _name(context: Context, row: Row) -> Cell:
-    about = f"version {row['version']}, {words.plain(row['indication'])}"
+    about = words.version_for(row)
     return Cell(row["protocol_id"], about, href=context.state.to("/protocols", protocol=row["protocol_id"]))
 
 
@@ -77,11 +81,17 @@ def _benefit(context: Context, protocols: list[Row], results: Results, rows: lis
         wide=34,
     )
     said = "; ".join(
-        f"{each['name']}: improvement {each['text']}, adverse events {each['interval']}" for each in data
+        say(
+            "{name}: improvement {gain}, adverse events {harm}",
+            name=each["name"],
+            gain=each["text"],
+            harm=each["interval"],
+        )
+        for each in data
     )
     chart = Chart(
         charts.benefit_and_harm(data),
-        f"Improvement against adverse events, one cross a protocol. {said}.",
+        f"{say('Improvement against adverse events, one cross a protocol.')} {said}.",
         (Key("point", "A protocol, with both 95% intervals"),),
         340,
     )
@@ -112,7 +122,7 @@ def _effects(context: Context, protocols: list[Row], results: Results, rows: lis
             if result and result["value"] is not None:
                 data.append(
                     {
-                        "name": f"{row['protocol_id']}, {said}",
+                        "name": f"{row['protocol_id']}, {say(said)}",
                         "order": len(data),
                         "flagged": False,
                         "url": "",
@@ -122,7 +132,7 @@ def _effects(context: Context, protocols: list[Row], results: Results, rows: lis
                         "text": words.value_text(result),
                         "interval": words.interval_text(result, bare=True),
                         "counts": words.ratio_text(result),
-                        "finding": said,
+                        "finding": say(said),
                         "hint": "",
                     }
                 )

@@ -1,6 +1,7 @@
 """Safety: who has more adverse events than the same kinds of patients have elsewhere, crude and adjusted."""
 
 from dashboards import charts, words
+from dashboards.language import number, say
 from dashboards.page import FIGURE, Cell, Chart, Column, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import GROUPINGS
@@ -45,7 +46,7 @@ def build(context: Context) -> Page:
         panels.append(_surveillance(context))
     panels.append(_reporting(context, _of(rows, REPORTING, "clinic")))
     return Page(
-        f"Safety, {context.title}",
+        say("Safety, {name}", name=context.title),
         "Followed-up sessions of the last 365 days, held against the others with the same case "
         "mix. A flag asks a "
         "person to look; it is not proof of harm.",
@@ -117,20 +118,22 @@ def _crude(context: Context, clinics: list[Row]) -> Panel:
 def _forest(context: Context, by: str, rows: list[Row]) -> Panel:
     data = group_data(context, rows)
     drawn = data[:_MOST_DRAWN]
-    what = f"Forest plot of {GROUPINGS[by].lower()}"
+    what = say("Forest plot: {groups}", groups=say(GROUPINGS[by]))
     chart = Chart(
         charts.forest(drawn, "observed / expected"),
         describe_groups(data, what),
         _FLAGGED,
         90 + 22 * len(drawn),
     )
-    table = tables.group_table(context, "groups", GROUPINGS[by], rows, named=GROUPINGS[by][:-1])
+    table = tables.group_table(
+        context, "groups", GROUPINGS[by], rows, named=by.replace("_", " ").capitalize()
+    )
     note = (
-        f"The {_MOST_DRAWN} highest are drawn; the table has all {len(data)}."
+        say("The {n} highest are drawn; the table has all {all}.", n=_MOST_DRAWN, all=len(data))
         if len(data) > _MOST_DRAWN
         else ""
     )
-    title = f"{GROUPINGS[by]}: observed over expected"
+    title = say("{groups}: observed over expected", groups=say(GROUPINGS[by]))
     return Panel("groups", title, table, note, chart if data else None, **freshness_of(rows, context.now))
 
 
@@ -153,10 +156,14 @@ def _surveillance(context: Context) -> Panel:
                 "name": name,
                 "share": share,
                 "last": last,
-                "text": f"{look['statistic']:.2f} of {look['critical_value']:.2f}"
+                "text": say(
+                    "{part} of {whole}",
+                    part=number(look["statistic"], 2),
+                    whole=number(look["critical_value"], 2),
+                )
                 if look["critical_value"]
                 else "–",
-                "counts": f"{look['events']} observed, {look['expected']:.1f} expected",
+                "counts": words.observed_and_expected(look["events"], look["expected"]),
             }
         )
     lines = [
@@ -166,11 +173,11 @@ def _surveillance(context: Context) -> Panel:
                 Cell(f"{words.plain(look['scope'])} {look['scope_id']}", raw={"": look["scope_id"]}),
                 Cell(words.date(look["as_of"].date()), raw={"": look["as_of"].isoformat()}),
                 Cell(str(look["events"]), raw={"": look["events"]}),
-                Cell(f"{look['expected']:.2f}", raw={"": look["expected"]}),
-                Cell(f"{look['statistic']:.2f}", raw={"": look["statistic"]}),
+                Cell(number(look["expected"], 2), raw={"": look["expected"]}),
+                Cell(number(look["statistic"], 2), raw={"": look["statistic"]}),
                 text(None)
                 if look["critical_value"] is None
-                else Cell(f"{look['critical_value']:.2f}", raw={"": look["critical_value"]}),
+                else Cell(number(look["critical_value"], 2), raw={"": look["critical_value"]}),
                 Cell("signal", tone="alert", raw={"": True})
                 if look["signal"]
                 else Cell("no signal", raw={"": False}),
@@ -197,15 +204,23 @@ def _surveillance(context: Context) -> Panel:
         wide=44,
     )
     highest = max(data, key=lambda each: each["share"] or 0.0, default=None)
-    said = f"Nearest to its limit: {highest['name']}, {highest['text']}." if highest else "No look yet."
+    said = (
+        say("Nearest to its limit: {name}, {value}.", name=highest["name"], value=highest["text"])
+        if highest
+        else say("No look yet.")
+    )
     chart = Chart(
         charts.surveillance(data),
-        f"Step chart of sequential surveillance of lots and firmware. {said} The table has every look.",
+        say(
+            "Step chart of sequential surveillance of lots and firmware. {said} The table has every look.",
+            said=said,
+        ),
         (Key("own", "A lot or firmware"), Key("rule", "Limit: at 1 it signals")),
     )
-    note = (
-        f"The {_WATCHED_DRAWN} lots and firmware nearest to their limit. Looking daily costs "
-        "nothing: the limit counts every look."
+    note = say(
+        "The {n} lots and firmware nearest to their limit. Looking daily costs nothing: the limit "
+        "counts every look.",
+        n=_WATCHED_DRAWN,
     )
     data_to = words.moment(max(look["as_of"] for look in looks)) if looks else ""
     return Panel("looks", "Sequential surveillance", table, note, chart if data else None, data_to)

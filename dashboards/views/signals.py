@@ -4,6 +4,7 @@ clocks."""
 import datetime as dt
 
 from dashboards import words
+from dashboards.language import number, plural, say, short
 from dashboards.page import Cell, Column, Field, Form, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views.clocks import due_dates
@@ -68,7 +69,7 @@ def _is_snoozed(row: Row, now: dt.datetime) -> bool:
 
 def status_of(row: Row, now: dt.datetime) -> str:
     if _is_snoozed(row, now):
-        return f"snoozed until {words.date(row['snoozed_until'].date())}"
+        return say("snoozed until {day}", day=words.date(row["snoozed_until"].date()))
     return str(row["status"])
 
 
@@ -80,7 +81,7 @@ def _panel(context: Context, panel_id: str, title: str, rows: list[Row]) -> Pane
     }[panel_id]
     lines = [Line(row["signal_id"], _cells(context, row)) for row in rows]
     table = Table(
-        panel_id, f"{title} ({len(rows)})" if rows else title, _COLUMNS, tuple(lines), empty, wide=44
+        panel_id, f"{say(title)} ({len(rows)})" if rows else title, _COLUMNS, tuple(lines), empty, wide=44
     )
     return Panel(panel_id, title, table)
 
@@ -99,7 +100,7 @@ def _cells(context: Context, row: Row) -> tuple[Cell, ...]:
     clock = due_dates(row["opened_at"].date())[0]
     open_ = row["status"] in ("open", "acknowledged")
     left = (clock.due_on - context.now.date()).days
-    said = "passed" if left < 0 else f"in {left} days" if left else "today"
+    said = "passed" if left < 0 else plural("in {n} day", "in {n} days", left) if left else "today"
     due = Cell(
         words.date(clock.due_on), said, raw={"": clock.due_on.isoformat()}, tone="alert" if left < 0 else ""
     )
@@ -117,8 +118,8 @@ def _cells(context: Context, row: Row) -> tuple[Cell, ...]:
 def _value(row: Row) -> Cell:
     if row["value"] is None:
         return text(None)
-    q = "" if row["q"] is None else f"false discovery rate {row['q']:.2g}"
-    return Cell(f"{row['value']:,.2f}", q, raw={"": row["value"]})
+    q = "" if row["q"] is None else say("false discovery rate {q}", q=short(row["q"]))
+    return Cell(number(row["value"], 2), q, raw={"": row["value"]})
 
 
 # ── one signal ──────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +134,10 @@ def build_one(context: Context) -> Page:
         ("Status", status_of(row, context.now)),
         ("Owner", row["owner"] or "nobody"),
         ("Flagged", _FLAGS.get(row["flag"], str(row["flag"]))),
-        ("Rule", f"{words.title(row['metric_id'])}, version {row['metric_version']}"),
+        (
+            "Rule",
+            say("{name}, version {number}", name=words.title(row["metric_id"]), number=row["metric_version"]),
+        ),
         (
             "Value when opened",
             f"{value.text} ({value.interval})" if value.interval else value.text,
@@ -144,7 +148,7 @@ def build_one(context: Context) -> Page:
         facts.append(("Conclusion", row["conclusion"]))
     name = group_name(context, row)
     where = group_url(context, row)
-    what = name if row["scope"] == "skin_type" else f"{words.plain(row['scope']).capitalize()} {name}"
+    what = name if row["scope"] == "skin_type" else f"{words.heading(row['scope'])} {name}"
     links = [("What is behind it", where)] if where else []
     return Page(
         what,
@@ -192,11 +196,11 @@ def _history_panel(history: list[Row]) -> Panel:
 def _said(event: Row) -> str | None:
     parts = []
     if event["value"] is not None:
-        parts.append(f"value {event['value']:.2f}")
+        parts.append(say("value {value}", value=number(event["value"], 2)))
     if event["owner"]:
-        parts.append(f"owner {event['owner']}")
+        parts.append(say("owner {name}", name=event["owner"]))
     if event["until"]:
-        parts.append(f"until {words.date(event['until'].date())}")
+        parts.append(say("until {day}", day=words.date(event["until"].date())))
     if event["note"]:
         parts.append(event["note"])
     return "; ".join(parts) or None
@@ -219,7 +223,9 @@ def _clock_panel(context: Context, row: Row) -> Panel:
                     text(clock.who),
                     Cell(words.date(clock.due_on), raw={"": clock.due_on.isoformat()}),
                     Cell(
-                        f"{left} days" if left >= 0 else f"passed {-left} days ago",
+                        plural("{n} day to go", "{n} days to go", left)
+                        if left >= 0
+                        else plural("passed {n} day ago", "passed {n} days ago", -left),
                         raw={"": left},
                         tone="alert" if left < 0 else "",
                     ),
@@ -228,9 +234,10 @@ def _clock_panel(context: Context, row: Row) -> Panel:
             )
         )
     table = Table("clocks", "Regulators' clocks", columns, tuple(lines), "")
-    note = (
-        f"If it must be reported, counted from {words.day(row['opened_at'])}, the day we became aware. "
-        "Public holidays are not known here. Which of these applies is for a person to decide."
+    note = say(
+        "If it must be reported, counted from {day}, the day we became aware. Public holidays are not known "
+        "here. Which of these applies is for a person to decide.",
+        day=words.day(row["opened_at"]),
     )
     return Panel("clocks", "Regulators' clocks", table, note)
 
@@ -244,7 +251,7 @@ def _forms(context: Context, row: Row) -> tuple[Form, ...]:
 
     def note(title: str) -> Field:
         return Field(
-            "note", title, "textarea", hint=f"No patient's data; at most {_LONGEST_NOTE} characters."
+            "note", title, "textarea", hint=say("No patient's data; at most {n} characters.", n=_LONGEST_NOTE)
         )
 
     until = Field("until", "Until", "date", value=tomorrow)

@@ -1,9 +1,10 @@
 """Tables that several pages have: groups, devices, sessions, people due."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dashboards import words
+from dashboards.language import number, percent, plural, say, short
 from dashboards.page import FIGURE, Cell, Column, Line, Lines, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import SKIN_TYPES
@@ -44,19 +45,19 @@ def _group_cells(context: Context, row: Row) -> tuple[Cell, ...]:
     return (
         name,
         figure(row),
-        _number(row["q"], "{:.2g}"),
-        _number(row["detectable_ratio"], "{:.1f} times"),
+        _number(row["q"], short),
+        _number(row["detectable_ratio"], lambda ratio: say("{n} times", n=number(ratio, 1))),
         Cell(
             said,
-            f"{row['consecutive_flags']} days in a row" if row["flag"] else "",
+            plural("{n} day in a row", "{n} days in a row", row["consecutive_flags"]) if row["flag"] else "",
             tone="alert" if row["flag"] else "",
             raw={"": row["flag"]},
         ),
     )
 
 
-def _number(value: float | None, form: str) -> Cell:
-    return text(None) if value is None else Cell(form.format(value), raw={"": value})
+def _number(value: float | None, said: Callable[[float], str]) -> Cell:
+    return text(None) if value is None else Cell(said(value), raw={"": value})
 
 
 # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +112,7 @@ def devices_panel(context: Context) -> Panel:
 
 
 def _error(millimetres: float | None) -> str:
-    return "" if millimetres is None else f"depth error {millimetres:+.2f} mm"
+    return "" if millimetres is None else say("depth error {mm} mm", mm=number(millimetres, 2, sign=True))
 
 
 def _done(at: dt.datetime | None, found: str) -> Cell:
@@ -125,10 +126,18 @@ def _due(on: dt.date | None, today: dt.date) -> Cell:
         return text(None)
     raw = {"": on.isoformat()}
     if on < today:
-        return Cell(words.date(on), f"overdue {(today - on).days} days", tone="alert", raw=raw)
+        return Cell(
+            words.date(on),
+            plural("overdue {n} day", "overdue {n} days", (today - on).days),
+            tone="alert",
+            raw=raw,
+        )
     soon = on - today <= SOON
     return Cell(
-        words.date(on), f"in {(on - today).days} days" if soon else "", tone="warn" if soon else "", raw=raw
+        words.date(on),
+        plural("in {n} day", "in {n} days", (on - today).days) if soon else "",
+        tone="warn" if soon else "",
+        raw=raw,
     )
 
 
@@ -173,7 +182,7 @@ def sessions_panel(context: Context, *, title: str = "Sessions") -> Panel:
     if not context.account.rights.people:
         empty = "Your role sees no rows about single patients."
     table = Table("sessions", title, _SESSION_COLUMNS, lines, empty, shown=15, wide=56)
-    note = f"The newest {MOST_ROWS:,} at most." if len(rows) == MOST_ROWS else ""
+    note = say("The newest {n} at most.", n=words.count(MOST_ROWS)) if len(rows) == MOST_ROWS else ""
     return Panel("sessions", title, table, note, data_to=words.moment(context.as_of))
 
 
@@ -190,7 +199,7 @@ def _session_cells(context: Context, row: Row) -> tuple[Cell, ...]:
         text(row["protocol_id"]),
         _linked(row["cartridge_lot"], to("/trace", lot=row["cartridge_lot"])),
         text(SKIN_TYPES.get(str(row["skin_type"]))),
-        _number(row["depth_mm"], "{:.2f}"),
+        _number(row["depth_mm"], lambda depth: number(depth, 2)),
         Cell(outcome, _gravest(row), tone=tone, raw={"": outcome}),
         Cell(row["patient_key"][:8], code=True, raw={"": row["patient_key"]}),
     )
@@ -201,7 +210,7 @@ def _linked(name: str | None, url: str) -> Cell:
 
 
 def _gravest(row: Row) -> str:
-    return "" if row["highest_grade"] is None else f"highest grade {row['highest_grade']}"
+    return "" if row["highest_grade"] is None else say("highest grade {grade}", grade=row["highest_grade"])
 
 
 def _outcome(row: Row) -> tuple[str, str]:
@@ -251,7 +260,11 @@ def _person(context: Context, row: Row) -> Line:
             Cell(row["state"], tone=_STATE_TONES.get(row["state"], ""), raw={"": row["state"]}),
             Cell(str(row["days_overdue"]), raw={"": row["days_overdue"]}),
             Cell(
-                f"{words.date(row['due_from'])} to {words.date(row['due_until'])}",
+                say(
+                    "{lower} to {upper}",
+                    lower=words.date(row["due_from"]),
+                    upper=words.date(row["due_until"]),
+                ),
                 raw={"": row["due_until"].isoformat()},
             ),
             Cell(
@@ -259,6 +272,6 @@ def _person(context: Context, row: Row) -> Line:
                 href=context.state.to("/session", session=f"{clinic}/{row['session_id']}"),
                 raw={"": row["last_on"].isoformat()},
             ),
-            _number(row["chance_in_time"], "{:.0%}"),
+            _number(row["chance_in_time"], percent),
         ),
     )

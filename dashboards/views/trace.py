@@ -5,6 +5,7 @@ import datetime as dt
 from typing import Any
 
 from dashboards import charts, words
+from dashboards.language import number, say, speaking
 from dashboards.page import Cell, Chart, Column, Field, Form, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.state import SKIN_TYPES
@@ -53,9 +54,13 @@ def build(context: Context) -> Page:
     if device:
         panels.append(tables.devices_panel(context))
     return Page(
-        f"{name.capitalize()} {value.partition('/')[2] or value}",
-        f"{where}; sessions of the {words.span(context.as_of - context.start)} up to "
-        f"{words.day(context.as_of)}",
+        f"{words.heading(name)} {value.partition('/')[2] or value}",
+        say(
+            "{where}; sessions of the {span} up to {day}",
+            where=where,
+            span=words.span(context.as_of - context.start),
+            day=words.day(context.as_of),
+        ),
         trail=_trail(context, clinic or by_operator),
         panels=(*panels, tables.sessions_panel(context, title="Its sessions")),
         forms=(_search(context),),
@@ -137,7 +142,12 @@ def build_session(context: Context) -> Page:
     found = context.queries.read("session", clinic=clinic, session=session_id) if session_id else []
     if not found:
         raise NotThere
-    row = found[0]
+    with speaking(zone=found[0]["time_zone"]):
+        return _session(context, found[0])
+
+
+def _session(context: Context, row: Row) -> Page:
+    clinic, session_id = row["clinic_id"], row["session_id"]
     device = f"{clinic}/{row['device_id']}"
     samples = context.queries.read(
         "session_telemetry",
@@ -149,9 +159,13 @@ def build_session(context: Context) -> Page:
         most=SLICES,
     )
     return Page(
-        f"Session {session_id}",
-        f"{row['display_name']}, completed {words.moment(row['completed_at'])} (clinic's clock: "
-        f"{row['time_zone']})",
+        say("Session {name}", name=session_id),
+        say(
+            "{clinic}, completed {moment} (clinic's clock: {zone})",
+            clinic=row["display_name"],
+            moment=words.moment(row["completed_at"]),
+            zone=row["time_zone"],
+        ),
         facts=_facts(row),
         trail=(*_trail(context, clinic)[:-1], (row["device_id"], context.state.to("/trace", device=device))),
         panels=(
@@ -189,11 +203,19 @@ def _facts(row: Row) -> tuple[tuple[str, str], ...]:
         ("Age", row["age_band"] or "unknown"),
         ("Concern", words.plain(row["indication"])),
         ("Area", words.plain(row["area"])),
-        ("Phase", f"{row['phase']}, session {row['session_number']}"),
-        ("Protocol", f"{row['protocol_id']} version {row['protocol_version']}"),
-        ("Depth set", "–" if row["depth_mm"] is None else f"{row['depth_mm']:.2f} mm"),
+        (
+            "Phase",
+            say("{phase}, session {number}", phase=words.plain(row["phase"]), number=row["session_number"]),
+        ),
+        ("Protocol", say("{name} version {number}", name=row["protocol_id"], number=row["protocol_version"])),
+        ("Depth set", "–" if row["depth_mm"] is None else f"{number(row['depth_mm'], 2)} mm"),
         ("Passes", str(row["passes"] or "–")),
-        ("Cartridge", f"{row['cartridge_serial'] or '–'}, lot {row['cartridge_lot'] or '–'}"),
+        (
+            "Cartridge",
+            say(
+                "{serial}, lot {lot}", serial=row["cartridge_serial"] or "–", lot=row["cartridge_lot"] or "–"
+            ),
+        ),
         (
             "Contraindication overridden",
             {True: "yes", False: "no", None: "unknown"}[row["contraindication_overridden"]],
@@ -217,7 +239,7 @@ def _measured(samples: list[Row], panel_id: str, title: str, name: str, set_to: 
         Line(
             str(place),
             tuple(
-                Cell(f"{each[part]:,.{2 if part == 'minutes' else decimals}f}", raw={"": each[part]})
+                Cell(number(each[part], 2 if part == "minutes" else decimals), raw={"": each[part]})
                 for part in ("minutes", "value", "lower", "upper")
             ),
         )
@@ -231,7 +253,7 @@ def _measured(samples: list[Row], panel_id: str, title: str, name: str, set_to: 
     )
     table = Table(
         panel_id,
-        f"{title}, measured",
+        say("{title}, measured", title=say(title)),
         columns,
         tuple(lines),
         "No telemetry is kept for this session.",
@@ -240,16 +262,28 @@ def _measured(samples: list[Row], panel_id: str, title: str, name: str, set_to: 
     if not data:
         return Panel(panel_id, title, table)
     lowest, highest = min(each["lower"] for each in data), max(each["upper"] for each in data)
-    setting = "The setting is not known." if set_to is None else f"Set to {set_to:,.{decimals}f}."
-    said = (
-        f"Line chart of {title[0].lower()}{title[1:]}, through the session: {lowest:,.{decimals}f} "
-        f"to {highest:,.{decimals}f}. {setting} The table has every slice."
+    chosen = None if set_to is None else number(set_to, decimals)
+    setting = say("Set to {value}.", value=chosen) if chosen else say("The setting is not known.")
+    said = say(
+        "Line chart: {title}, through the session: {lowest} to {highest}. {setting} The table has "
+        "every slice.",
+        title=say(title),
+        lowest=number(lowest, decimals),
+        highest=number(highest, decimals),
+        setting=setting,
     )
     legend = [Key("own", "Measured: mean, lowest and highest of each slice")]
-    legend += [] if set_to is None else [Key("net", f"Set: {set_to:,.{decimals}f}")]
+    legend += [] if set_to is None else [Key("net", say("Set: {value}", value=chosen))]
     return Panel(
-        panel_id, title, table, chart=Chart(charts.telemetry(data, set_to, title), said, tuple(legend), 240)
+        panel_id,
+        title,
+        table,
+        chart=Chart(charts.telemetry(data, set_to, say(title)), said, tuple(legend), 240),
     )
+
+
+def _moment(at: dt.datetime | None) -> Cell:
+    return text(None) if at is None else Cell(words.moment(at), raw={"": at.isoformat()})
 
 
 def _outcomes(context: Context, clinic: str | None, session_id: str | None) -> Panel:
@@ -258,14 +292,18 @@ def _outcomes(context: Context, clinic: str | None, session_id: str | None) -> P
         Line(
             str(place),
             (
-                Cell(words.moment(row["moment"]), raw={"": row["moment"].isoformat()}),
+                _moment(row["moment"]),
                 text(row["kind"]),
                 text(words.plain(row["what"])),
                 text(
-                    None if row["grade"] is None else f"{row['grade']}{', serious' if row['serious'] else ''}"
+                    None
+                    if row["grade"] is None
+                    else say("{grade}, serious", grade=row["grade"])
+                    if row["serious"]
+                    else str(row["grade"])
                 ),
                 text({True: "expected reaction", False: "adverse event", None: None}[row["expected"]]),
-                text(words.moment(row["ended_at"]) if row["ended_at"] else None),
+                _moment(row["ended_at"]),
             ),
         )
         for place, row in enumerate(rows)

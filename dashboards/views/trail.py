@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dashboards.language import count, say
 from dashboards.page import Column, Line, Page, Panel, Table, text
 from dashboards.views.context import Context
 
@@ -29,5 +30,5 @@ def build(context: Context) -> Page:
         "Audit trail",
         "Who looked at, took out, changed or was denied what; entries are only ever added",
         facts=(("Chain of seals", broken or "holds from the first entry to the newest"),),
-        panels=(Panel("entries", f"The newest {NEWEST:,} entries", table),),
+        panels=(Panel("entries", say("The newest {n} entries", n=count(NEWEST)), table),),
     )

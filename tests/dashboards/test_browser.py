@@ -29,7 +29,7 @@ def test_overview_shows_the_warehouse(watched: Watched, lake: Lake):
     assert cell.locator(".counts").inner_text() == f"{row[1]:.0f} of {row[2]:.0f}"
     page.locator("vega-chart svg").wait_for()
     label = page.locator("#chart-trend [role=graphics-document]").get_attribute("aria-label") or ""
-    assert label.startswith("Line chart of adverse events per 100 sessions, by week, Network")
+    assert label.startswith("Line chart: Adverse events per 100 sessions, by week, Network")
     assert watched.console == []
     assert watched.external == []
 

@@ -89,6 +89,25 @@ def test_every_page_in_light_dark_and_narrow(watched: Watched):
     assert watched.external == []
 
 
+def test_german_fits(watched: Watched):
+    """Longer words do not break a page at 320 pixels, and charts write numbers as German does."""
+    watched.log_in("manager")
+    wrong: dict[str, int] = {}
+    for name, address in PAGES.items():
+        watched.page.set_viewport_size({"width": 1280, "height": 900})
+        page = _opened(watched, f"{address}{'&' if '?' in address else '?'}lang=de")
+        _pictured(page, f"{name}-german")
+        page.set_viewport_size({"width": 320, "height": 640})
+        _pictured(page, f"{name}-german-narrow")
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > 320:
+            wrong[name] = width
+    assert wrong == {}
+    axis = _opened(watched, "/safety?lang=de").locator("vega-chart .role-axis-label text")
+    labels = axis.all_text_contents()
+    assert any("," in label for label in labels), labels
+    assert watched.console == []
+
+
 _UNNAMED = """[...document.querySelectorAll('vega-chart')].map((chart) =>
   !chart.querySelector('[role=graphics-document]')?.getAttribute('aria-label') ? `${chart.id} has no name`
   : !chart.closest('section').querySelector('details table') ? `${chart.id} has no table` : '')"""

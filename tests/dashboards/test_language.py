@@ -1,0 +1,227 @@
+"""English and German: one catalog with every word, numbers and clocks as each language writes them."""
+
+import datetime as dt
+import html
+import re
+import string
+from collections.abc import Callable
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboards import choosing, language, words
+from dashboards.language import catalog, say, speaking
+from dashboards.pages import PAGES
+from tests.dashboards import said
+from tests.dashboards.conftest import incidence
+
+AsUser = Callable[[str], TestClient]
+MORNING = dt.datetime(2026, 3, 2, 9, 5, tzinfo=dt.UTC)
+
+NOT_SHOWN = {
+    " ",
+    "Retry-After",
+    "_",
+    "better",
+    "denominator",
+    "metric_id",
+    "no warehouse",
+    "own open",
+    "reason",
+}
+NOT_SHOWN |= {
+    "snapshot is not a number",
+    "no attempt of this browser",
+    "the answer is another provider's",
+    "the provider let nobody in",
+    "the sign-in service does not answer",
+    "the state is not this browser's",
+}
+"""Constants of the pages' code that are names, and what only a log or an error in a log says."""
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+# ── the catalog ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.unit
+def test_every_word_of_the_code_is_in_the_catalog():
+    """A word that a template, `say` or a page's heading has, and the catalog has not, is named."""
+    metrics = [*words.METRICS.values(), *words.MORE.values()]
+    ours = {text for each in metrics for text in (each.title, each.counted, each.explanation) if text}
+    wanted = (said.spoken() | said.shown() | ours) - NOT_SHOWN
+    assert len(wanted) > 400
+    assert sorted(wanted - catalog("de").keys()) == []
+
+
+@pytest.mark.unit
+def test_a_translation_takes_the_same_values():
+    """What is put into the English is put into the German; no entry is empty or lacks its plural."""
+    for english, german in catalog("de").items():
+        for form in german:
+            assert _fields(form) == _fields(english), english
+
+
+@pytest.mark.unit
+def test_templates_have_no_words_of_their_own():
+    """Text and labels in templates go through the catalog, but for names of formats and ours."""
+    names = {"dermastream", "SVG", "PNG", "CSV", "Parquet", "SHA", "charset", "utf"}
+    for file in sorted((said.PACKAGE / "templates").glob("*.html")):
+        text = re.sub(r"(?s)\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", file.read_text())
+        labels = re.findall(r'(?:aria-label|alt|title|placeholder)="([^"]*)"', text)
+        bare = re.sub(r"(?s)<[^>]*>", " ", text)
+        found = {
+            word for part in (bare, *labels) for word in re.findall(r"[A-Za-z]{3,}", html.unescape(part))
+        }
+        assert found <= names, file.name
+
+
+# ── numbers and clocks ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.unit
+def test_numbers_and_dates():
+    """The same figures as each language writes them; nothing is ever `-0`."""
+    row = incidence("clinic", "a", 12, 1387)
+    with speaking("de"):
+        assert language.number(1234.5, 1) == "1.234,5"
+        assert language.percent(0.123, 1) == "12,3\u00a0%"
+        assert language.number(-0.001, 2) == "0,00"
+        assert language.date(MORNING.date()) == "02.03.2026"
+        assert words.day(MORNING) == "2. März 2026"
+        assert words.ratio_text(row) == "12 von 1.387"
+        assert language.plural("{n} day", "{n} days", 1) == "1 Tag"
+    assert language.number(1234.5, 1) == "1,234.5"
+    assert language.percent(0.123, 1) == "12.3%"
+    assert words.day(MORNING) == "2 March 2026"
+    assert language.plural("{n} day", "{n} days", 1) == "1 day"
+    assert say("no such word") == "no such word"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("spoken", "zone", "says"),
+    [
+        ("en", "UTC", "2026-03-02 09:05 UTC"),
+        ("en", "Europe/Berlin", "2026-03-02 10:05 CET"),
+        ("de", "Europe/Berlin", "02.03.2026 10:05 MEZ"),
+        ("de", "America/New_York", "02.03.2026 04:05 EST"),
+        ("en", "Asia/Dubai", "2026-03-02 13:05 UTC+04"),
+        ("en", "Nowhere/Here", "2026-03-02 09:05 UTC"),
+    ],
+)
+def test_a_moment_names_its_clock(spoken: str, zone: str, says: str):
+    """A time stands by the clinic's clock, which is named; an unknown clock is UTC."""
+    with speaking(spoken, zone):
+        assert words.moment(MORNING) == says
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("header", "best"),
+    [("de-AT,de;q=0.9,en;q=0.8", "de"), ("fr,en;q=0.4,de;q=0.6", "de"), ("en,de;q=0.9", "en"), ("", "en"),
+     ("de;q=0", "en"), ("de;q=x,*", "en")],
+)  # fmt: skip
+def test_the_browsers_language(header: str, best: str):
+    """The language the browser prefers among those there are."""
+    assert language.best(header) == best
+
+
+# ── pages ───────────────────────────────────────────────────────────────────────────────────────────────
+
+ENGLISH = frozenset(
+    re.findall(
+        "[a-z]+",
+        """
+        the of and with by for from is are not were has have its this that which each every yes to at on what
+        when who where why how our their your session sessions patients device devices clinic clinics adverse
+        event events report lots week weeks day days hours minutes computed due overdue network owner open
+        closed unknown never nobody none low high calibration calibrated newest oldest found expected""",
+    )
+)
+"""Words by which English gives itself away, and the commonest of our own."""
+ADDRESSES = {
+    "signal": {"signal": "signal-clinic-north"},
+    "session": {"session": "clinic-north/s-north-0"},
+    "clinic": {"clinic": "clinic-north"},
+    "adherence": {"clinic": "clinic-north"},
+    "trace": {"device": "clinic-north/pen-north"},
+    "dictionary": {"relation": "mart.metric_result"},
+    "views": {"address": "/safety"},
+}
+
+
+def _leftovers(page: str) -> list[str]:
+    """Texts of a German page that have an English word: left out is code and what is marked English."""
+    page = re.sub(r"(?s)<(script|style|code)\b.*?</\1>", " ", page)
+    page = re.sub(r'(?s)<(\w+)\b[^>]*\blang="en"[^>]*>.*?</\1>', " ", page)
+    labels = re.findall(r'(?:aria-label|alt)="([^"]*)"', page)
+    charts = [
+        text
+        for chart in re.findall(r' chart="([^"]*)"', page)
+        for text in re.findall(r'"(?:title|note|finding|hint|counts|interval|text|description)": "([^"]*)"',
+                               html.unescape(chart))
+    ]  # fmt: skip
+    said_there = (*re.findall(r">([^<]+)<", page), *labels, *charts)
+    texts = [re.sub(r"/\S*", "", html.unescape(each)).strip() for each in said_there]
+    return [
+        text
+        for text in texts
+        if ENGLISH & set(re.findall(r"(?<![\w/.-])[a-z]+(?![\w/-]|\.\w)", text.lower()))
+    ]
+
+
+@pytest.mark.integration
+def test_no_english_on_a_german_page(as_user: AsUser):
+    """Every page in German says nothing in English, in text, labels, charts and options."""
+    left: dict[str, list[str]] = {}
+    clients = {"manager": as_user("manager"), "admin": as_user("admin")}
+    for page in PAGES:
+        client = clients["admin" if page.name == "audit" else "manager"]
+        answer = client.get(page.path, params={"lang": "de"} | ADDRESSES.get(page.name, {}))
+        assert answer.status_code == 200, page.name
+        assert '<html lang="de">' in answer.text
+        if found := _leftovers(answer.text):
+            left[page.name] = found
+    for address in ("/reports?lang=de", "/nothing?lang=de", "/login?lang=de"):
+        if found := _leftovers(clients["manager"].get(address).text):
+            left[address] = found
+    assert left == {}
+
+
+@pytest.mark.integration
+def test_files_for_machines_are_the_same_in_every_language(as_user: AsUser):
+    """A table as CSV has points for decimals and UTC, whatever the page's language."""
+    client = as_user("manager")
+    for file in ("overview/clinics.csv", "clinic/sessions.csv", "adherence/due.csv", "safety/groups.csv"):
+        asked = {"clinic": "clinic-north"} if file.startswith("clinic/") else {}
+        english = client.get(f"/export/{file}", params=asked).text
+        german = client.get(f"/export/{file}", params=asked | {"lang": "de"}).text
+        assert english == german
+        assert "UTC" in english
+
+
+@pytest.mark.integration
+def test_the_address_then_the_choice_then_the_browser(as_user: AsUser):
+    """The address decides; a choice made on our page is remembered, a link from elsewhere is not."""
+    client = as_user("manager")
+    assert '<html lang="de">' in client.get("/", headers={"Accept-Language": "de"}).text
+    page = client.get("/signals?lang=de", headers={"Sec-Fetch-Site": "cross-site"}).text
+    assert 'href="/safety?lang=de"' in page
+    assert choosing.COOKIE not in client.cookies
+    client.get("/?lang=de", headers={"Sec-Fetch-Site": "same-origin"})
+    assert client.cookies[choosing.COOKIE] == "de"
+    assert '<html lang="de">' in client.get("/").text
+    assert '<html lang="en">' in client.get("/?lang=en").text
+    assert client.get("/?lang=xx").status_code == 400
+
+
+@pytest.mark.integration
+def test_a_clinics_page_goes_by_its_clock(as_user: AsUser):
+    """Times on a clinic's page are by its clock, those of the network by UTC."""
+    client = as_user("manager")
+    assert re.search(r"computed 2026-03-02 \d\d:\d\d GMT", client.get("/clinic?clinic=clinic-north").text)
+    assert re.search(r"computed 2026-03-02 \d\d:\d\d UTC", client.get("/").text)
