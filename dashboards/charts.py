@@ -417,6 +417,41 @@ def benefit_and_harm(rows: Rows) -> Spec:
     return _spec(layers, rows, height=280)
 
 
+def balance(rows: Rows) -> Spec:
+    """How far groups differ in each covariate: open before weighting, filled after, and the line at 0.1.
+
+    `rows`: name, order, before, after, before_text, after_text.
+    """
+    x = {
+        "field": "before",
+        "type": "quantitative",
+        "title": say("standardised difference, either side"),
+        "scale": {"zero": True},
+        "axis": {"tickCount": 6},
+    }
+    y = {
+        "field": "name",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "order"},
+        "axis": {"labelLimit": 220, "domain": False, "ticks": False},
+    }
+    tips = _tooltip({"name": "Covariate", "before_text": "Before", "after_text": "After"})
+    layers: list[Spec] = [
+        {"mark": _mark("rule", "limit-line"), "encoding": {"x": {"datum": 0.1, "type": "quantitative"}}},
+        *(
+            {
+                "transform": [{"filter": f"isValid(datum.{field})"}],
+                "mark": _mark("point", style),
+                "encoding": {"x": {**x, "field": field}, "y": y, "tooltip": tips},
+            }
+            for field, style in (("before", "own-provisional"), ("after", "own-settled"))
+            if any(row[field] is not None for row in rows)
+        ),
+    ]
+    return _spec(layers, rows, height=22 * max(2, len(rows)))
+
+
 def sparkline(values: Sequence[float | None], *, width: float = 96, height: float = 24) -> str:
     """An SVG path through the values, with a gap where one is null; empty when there are fewer than two."""
     known = [value for value in values if value is not None]

@@ -25,6 +25,7 @@ own]."""
 FOLLOW_REFRESH = frozenset(
     {
         "annotation",
+        "balance",
         "clinic",
         "connected",
         "device",

@@ -141,6 +141,7 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
         "severity_trend": metrics.severity(events),
         "device_drift": metrics.device_drift(errors, as_of=as_of.date()),
         "protocol_rank": schedule.protocols,
+        "protocol_balance": schedule.balance,
     }
     if not _finding(connection, "pairs_of_day", day=_day(as_of))["found"][0]:
         findings["reported_pair"] = metrics.reported_pairs(events)

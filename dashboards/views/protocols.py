@@ -4,9 +4,10 @@ harm?"""
 from typing import Any
 
 from dashboards import charts, words
-from dashboards.language import say
+from dashboards.language import number, say
 from dashboards.page import FIGURE, Cell, Chart, Column, Key, Line, Page, Panel, Table, text
 from dashboards.queries import Row
+from dashboards.state import SKIN_TYPES
 from dashboards.views.context import Context
 from dashboards.views.figures import Results, describe_groups, figure, freshness_of, index
 from dashboards.views.overview import INCIDENCE
@@ -34,6 +35,7 @@ def build(context: Context) -> Page:
         panels=(
             _benefit(context, protocols, results, rows),
             _effects(context, protocols, results, rows),
+            _balance(context),
             _harm(context, protocols, results, ratios),
         ),
     )
@@ -170,6 +172,80 @@ def _effects(context: Context, protocols: list[Row], results: Results, rows: lis
         chart if data else None,
         **freshness_of(rows, context.now),
     )
+
+
+def _balance(context: Context) -> Panel:
+    """How alike the patients are: drawn for one protocol, the table has all that the filter leaves."""
+    rows = context.queries.read("balance", protocol=context.state.protocol)
+    drawn = [row for row in rows if row["protocol_id"] == rows[0]["protocol_id"]]
+    data = [
+        {
+            "name": _covariate(row),
+            "order": place,
+            "before": row["before"],
+            "after": row["after"],
+            "before_text": _difference(row["smd"]).text,
+            "after_text": _difference(row["smd_weighted"]).text,
+        }
+        for place, row in enumerate(drawn)
+    ]
+    lines = [
+        Line(
+            f"{row['protocol_id']}.{place}",
+            (
+                text(row["protocol_id"]),
+                Cell(_covariate(row), raw={"": f"{row['covariate']}={row['category'] or ''}".rstrip("=")}),
+                _difference(row["smd"]),
+                _difference(row["smd_weighted"]),
+                text(row["reason"], lang="en"),
+            ),
+        )
+        for place, row in enumerate(rows)
+    ]
+    columns = (
+        Column("name", "Protocol"),
+        Column("covariate", "Covariate"),
+        Column("before", "Before weighting", numeric=True),
+        Column("after", "After weighting", numeric=True),
+        Column("reason", "Note"),
+    )
+    empty = "No two protocols share a concern yet."
+    table = Table(
+        "balance", "Balance of patients by covariate", columns, tuple(lines), empty, shown=60, wide=44
+    )
+    chart = None
+    if data:
+        protocol = drawn[0]["protocol_id"]
+        legend = (
+            Key("open point", say("{name}: before weighting", name=protocol)),
+            Key("point", "After weighting"),
+            Key("limits", "0.1: alike enough, by custom"),
+        )
+        said = say(
+            "Balance plot of {name}: standardised differences to the patients of other protocols, before and "
+            "after weighting, one line a covariate. The table has every value.",
+            name=protocol,
+        )
+        chart = Chart(charts.balance(data), said, legend, 90 + 22 * len(data))
+    note = (
+        "How far the patients of a protocol differ from those it is compared with, in standard deviations. "
+        "What is beyond 0.1 after weighting, the adjusted difference does not fully adjust for."
+    )
+    data_to = words.moment(rows[0]["as_of"]) if rows else ""
+    return Panel("balance", "Are the patients alike?", table, note, chart, data_to)
+
+
+def _covariate(row: Row) -> str:
+    """`Skin type: IV`; a covariate that is a number has no category."""
+    name, category = words.heading(row["covariate"]), row["category"]
+    if category is None:
+        return name
+    shown = SKIN_TYPES.get(category, category) if row["covariate"] == "skin_type" else words.plain(category)
+    return f"{name}: {shown}"
+
+
+def _difference(value: float | None) -> Cell:
+    return text(None) if value is None else Cell(number(value, 2, sign=True), raw={"": value})
 
 
 def _harm(context: Context, protocols: list[Row], results: Results, ratios: list[Row]) -> Panel:

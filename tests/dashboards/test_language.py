@@ -30,6 +30,7 @@ NOT_SHOWN = {
     "reason",
 }
 NOT_SHOWN |= {
+    "open point",
     "snapshot is not a number",
     "no attempt of this browser",
     "the answer is another provider's",

@@ -27,6 +27,9 @@ def rows(as_of: dt.datetime) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         for relation, row in _of_clinic(clinic_id, word, as_of):
             made.setdefault(relation, []).append(row)
     made["landing.quarantine"] = [_refused(as_of, number) for number in range(3)]
+    made["mart.protocol_balance"] = [
+        _balance(covariate, as_of) for covariate in ("skin_type=4", "session_number")
+    ]
     made["mart.surveillance_look"] = [
         _look(as_of, number, word) for word in WORDS.values() for number in (1, 2)
     ]
@@ -46,6 +49,16 @@ def _event(clinic_id: str, kind: str, number: int, at: dt.datetime) -> dict[str,
 
 def _of_clinic(clinic_id: str, word: str, as_of: dt.datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     pen, begun = f"pen-{word}", as_of - dt.timedelta(days=400)
+    yield (
+        "raw.cartridge_discarded",
+        _event(clinic_id, "recall", 1, as_of - dt.timedelta(days=20))
+        | {
+            "device_id": pen,
+            "cartridge_lot": f"lot-{word}",
+            "cartridge_serial": f"cart-{word}-9",
+            "reason": "recalled",
+        },
+    )
     yield (
         "raw.device_registered",
         _event(clinic_id, "device", 1, begun)
@@ -242,6 +255,24 @@ def _signal(signal_id: str, scope: str, its: str, as_of: dt.datetime) -> dict[st
         "as_of": as_of - dt.timedelta(days=3),
         "value": 2.0,
         "q": 0.03,
+    }
+
+
+def _balance(term: str, as_of: dt.datetime) -> dict[str, Any]:
+    covariate, _, category = term.partition("=")
+    return {
+        "protocol_id": "scar-deep",
+        "covariate": covariate,
+        "category": category or None,
+        "patients": 40,
+        "compared": 60,
+        "mean_own": 0.5,
+        "mean_other": 0.3,
+        "smd": -0.42,
+        "smd_weighted": 0.03,
+        "reason": None,
+        "as_of": as_of,
+        "snapshot_id": 1,
     }
 
 

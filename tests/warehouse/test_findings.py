@@ -10,6 +10,7 @@ from tests.table import table
 from tests.warehouse.facts import Warehouse
 from warehouse.metrics import findings
 from warehouse.metrics.disproportionality import contingency, disproportionality
+from warehouse.metrics.protocol_balance import BALANCE_ROW, protocol_balance
 from warehouse.metrics.risk_indicators import hierarchical_fdr
 from warehouse.refresh import refresh
 
@@ -161,6 +162,28 @@ def test_protocols_are_ranked_with_their_uncertainty():
     assert found["harm_patients"].to_list() == [360] * 3
     assert found["harm_lower"][0] > found["harm_upper"].slice(1).max()
     assert found.select(pl.col("reason", "harm_reason").is_null().all()).row(0) == (True, True)
+
+
+@pytest.mark.unit
+def test_weights_of_the_adjusted_difference_make_patients_alike():
+    """A protocol chosen for one skin type: unlike before weighting, alike after; the counts are told."""
+    rng = np.random.default_rng(41)
+    rows = [
+        {"skin_type": skin, "session_number": int(rng.integers(1, 5)), "mine": bool(rng.random() < chance)}
+        for skin, chance in (("1", 0.2), ("4", 0.6))
+        for _ in range(500)
+    ]
+    given = {"treatment": "mine", "covariates": ["skin_type", "session_number"]}
+    found = protocol_balance(pl.DataFrame(rows), protocol="deep", **given)
+    assert dict(found.schema) == BALANCE_ROW
+    assert found.select("covariate", "category").rows() == [
+        ("skin_type", "1"), ("skin_type", "4"), ("session_number", None)
+    ]  # fmt: skip
+    assert found["smd"].head(2).abs().min() > 0.5
+    assert found["smd_weighted"].abs().max() < 0.05
+    assert found["patients"][0] + found["compared"][0] == 1000
+    alone = protocol_balance(pl.DataFrame(rows).with_columns(mine=True), protocol="deep", **given)
+    assert alone["smd_weighted"].null_count() == alone.height == alone["reason"].drop_nulls().len()
 
 
 @pytest.mark.integration

@@ -5,6 +5,7 @@ A scope with nothing to count has no row, except the network once there is any s
 """
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from warehouse.metrics.due import due_list, follow_up_by_first_contacts, mainten
 from warehouse.metrics.effectiveness import NO_CHANGE
 from warehouse.metrics.findings import RANK_ROW, protocol_table
 from warehouse.metrics.frames import CELL, INSTANT, RESULT, proportion, result
+from warehouse.metrics.protocol_balance import BALANCE_ROW, protocol_balance
 from warehouse.metrics.protocols import adjust_p
 from warehouse.metrics.survival import aalen_johansen, survival_at
 
@@ -70,11 +72,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Schedule:
-    """RESULT rows, the due list (DUE), and protocols by benefit and harm (findings.RANK_ROW)."""
+    """RESULT rows, the due list (DUE), protocols by benefit and harm (findings.RANK_ROW), and how alike their
+    patients are (BALANCE_ROW)."""
 
     rows: pl.DataFrame
     due: pl.DataFrame
     protocols: pl.DataFrame
+    balance: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ def schedule(facts: Facts, *, start: dt.datetime, as_of: dt.datetime, rules: Cou
     came_today = facts.sessions.filter(pl.col("completed_on") >= year.today)
     due = due_list(opened, as_of=year.today).join(came_today, on=list(PATIENT), how="anti")
     if not facts.sessions.height and not facts.devices.height:
-        return Schedule(pl.DataFrame(schema=RESULT), due, pl.DataFrame(schema=RANK_ROW))
+        nothing = (pl.DataFrame(schema=RANK_ROW), pl.DataFrame(schema=BALANCE_ROW))
+        return Schedule(pl.DataFrame(schema=RESULT), due, *nothing)
     scored = _scored(facts, opened)
     recent = facts.sessions.filter(pl.col("completed_on") >= year.first)
     rows = [
@@ -129,8 +134,8 @@ def schedule(facts: Facts, *, start: dt.datetime, as_of: dt.datetime, rules: Cou
         *_protocol_differences(scored, year),
         _overdue_harm(facts, year),
     ]
-    protocols = protocol_table(scored, (*_CASE_MIX[1:], "session_number"))
-    return Schedule(pl.concat(rows), due, protocols)
+    protocols = protocol_table(scored, _CHOICE[1:])
+    return Schedule(pl.concat(rows), due, protocols, _balances(scored))
 
 
 def _windows_and_courses(facts: Facts, rules: CourseRules) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -348,6 +353,8 @@ def _demand(opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
 # ── effects ─────────────────────────────────────────────────────────────────────────────────────────────
 
 _CASE_MIX = ("indication", "area", "skin_type", "age_band")
+_CHOICE = (*_CASE_MIX, "session_number")
+"""What the choice of a protocol is taken to depend on."""
 
 
 def _scored(facts: Facts, opened: pl.DataFrame) -> pl.DataFrame:
@@ -369,18 +376,13 @@ def _scored(facts: Facts, opened: pl.DataFrame) -> pl.DataFrame:
 def _protocol_differences(scored: pl.DataFrame, year: _Year) -> list[pl.DataFrame]:
     """Each protocol against the others for the same concerns, crude and adjusted, Holm over protocols."""
     parts: dict[str, list[pl.DataFrame]] = {"crude": [], "aipw": []}
-    for protocol in scored["protocol_id"].unique().sort():
-        mine = pl.col("protocol_id") == protocol
-        shared = scored.group_by("indication").agg(_both=mine.any() & (~mine).any()).filter("_both")
-        compared = scored.filter(pl.col("indication").is_in(shared["indication"].to_list())).with_columns(
-            _mine=mine
-        )
+    for protocol, compared in _comparisons(scored):
         options: dict[str, Any] = {"outcome": "gain", "treatment": "_mine"}
         cluster = "clinic_id" if compared["clinic_id"].n_unique() >= _LEAST_CLUSTERS else None
         rows = {
             "crude": crude(compared, cluster=cluster, **options),
             "aipw": aipw(
-                compared, covariates=_varying(compared, (*_CASE_MIX, "session_number")), cluster=cluster,
+                compared, covariates=_varying(compared, _CHOICE), cluster=cluster,
                 version="protocol-choice/1", **options,
             ),
         }  # fmt: skip
@@ -393,6 +395,27 @@ def _protocol_differences(scored: pl.DataFrame, year: _Year) -> list[pl.DataFram
             (cards.PROTOCOL_DIFFERENCE_ADJUSTED, "aipw"),
         )
     ]
+
+
+def _comparisons(scored: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each protocol with the patients of all protocols for the concerns it shares; `_mine` are its own."""
+    for protocol in scored["protocol_id"].unique().sort():
+        mine = pl.col("protocol_id") == protocol
+        shared = scored.group_by("indication").agg(_both=mine.any() & (~mine).any()).filter("_both")
+        alike = pl.col("indication").is_in(shared["indication"].to_list())
+        yield protocol, scored.filter(alike).with_columns(_mine=mine)
+
+
+def _balances(scored: pl.DataFrame) -> pl.DataFrame:
+    """How alike the patients of each protocol and of those it is compared with are, BALANCE_ROW."""
+    found = [
+        protocol_balance(
+            compared, protocol=protocol, treatment="_mine", covariates=_varying(compared, _CHOICE)
+        )
+        for protocol, compared in _comparisons(scored)
+        if compared.height
+    ]
+    return pl.concat(found) if found else pl.DataFrame(schema=BALANCE_ROW)
 
 
 def _varying(frame: pl.DataFrame, columns: tuple[str, ...]) -> list[str]:
