@@ -1,4 +1,4 @@
-"""Every step of maintain, backup and erase, killed there and run again; prints the totals as JSON.
+"""Every step of refresh, maintain, backup and erase, killed there and run again; prints the totals as JSON.
 
 python -m tests.benchmarks.crashes [--every N]
 """

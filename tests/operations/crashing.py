@@ -1,6 +1,6 @@
 """One operation in a process of its own that kills itself, as `kill -9` would, before its n-th step.
 
-    python -m tests.operations.crashing maintain|backup|erase HOME N
+    python -m tests.operations.crashing refresh|maintain|backup|erase HOME N
 
 A step is a statement sent to the warehouse, a file copied, or a child started. Exit code 0: finished before
 the n-th step.
@@ -19,13 +19,16 @@ from typing import Any
 from tests.operations.lake import ANN, NOW, Lake
 from warehouse import backup, catalog_file, maintenance, store
 from warehouse.privacy import Request, erase
+from warehouse.refresh import refresh
 from warehouse.retention import Retention
 
 
 def run(action: str, lake: Lake) -> None:
     """The operation as its command would run it, on a warehouse of these tests."""
     now = dt.datetime.now(dt.UTC)
-    if action == "maintain":
+    if action == "refresh":
+        refresh(lake.connection, lake.location, as_of=NOW, computed_at=NOW)
+    elif action == "maintain":
         policy = maintenance.Policy(
             snapshots_for=dt.timedelta(0),
             files_for=dt.timedelta(0),

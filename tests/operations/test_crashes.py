@@ -14,14 +14,22 @@ pytestmark = pytest.mark.integration
 
 SEED = 20261121
 
-STEPS = {"maintain": 60, "backup": 100, "erase": 70}
+STEPS = {"refresh": 97, "maintain": 60, "backup": 100, "erase": 70}
 """About as many steps as each has here; `python -m tests.benchmarks.crashes` tries every one."""
+
+ONCE = """
+  SELECT DISTINCT metric_id, metric_version, scope, scope_id, period, interval_start, as_of
+  FROM mart.metric_result
+"""
 
 
 def check(action: str, lake: Lake) -> None:
     """What must hold once the operation was run again."""
     assert verify(lake.connection, lake.location).findings == []
     assert lake.count("raw.session_completed", f"patient_key <> '{ANN}'") == 48
+    if action == "refresh":
+        assert lake.count("mart.metric_result") == lake.count(f"({ONCE})") > 0
+        assert lake.count("mart.session_outcome") == lake.count("core.session_outcome") == 60
     if action == "backup":
         restored = restore(lake.home / "backup", lake.home / "elsewhere", now=NOW)
         assert restored.progress == {"clinic.sessions/0": 123}
