@@ -136,8 +136,13 @@ def _answer(asked: Asked, message: dict[str, str], files: socket.socket) -> dict
         return asked.run(message["run"], message["format"], out)
 
 
+NICENESS = 10
+"""Landing comes first where both want the processor."""
+
+
 def main() -> None:
     """Serve until standard input ends."""
+    os.nice(NICENESS)
     files = socket.socket(fileno=int(sys.argv[1]))
     task = Task(**json.loads(sys.stdin.readline()))
     try:
