@@ -114,6 +114,20 @@ def test_young_and_unfollowed_sessions_are_not_counted():
     assert measured(more).filter(ratio).equals(measured(world).filter(ratio))
 
 
+def test_the_order_of_sessions_and_their_types_change_no_bit():
+    """Sessions come as the warehouse's files have them: in whatever order, names as text or categories."""
+    world = calibration.world(np.random.default_rng(9), calibration.Plant(lot=6))
+    names = [name for name, dtype in module.SESSION.items() if dtype == pl.String()]
+    told = world.sample(fraction=1, shuffle=True, seed=3).drop("session_id")
+    given = (world, told, told.with_columns(pl.col(names).cast(pl.Categorical)))
+    first, *others = (safety_metrics(one, NO_LOOKS, start=START, as_of=END) for one in given)
+    for other in others:
+        assert other.rows.equals(first.rows)
+        assert other.looks.equals(first.looks)
+        assert other.hierarchy.equals(first.hierarchy)
+        assert other.model == first.model
+
+
 def test_all_lots_at_once_are_looks_one_by_one():
     """Three days of looks at every lot agree with surveillance.take_look, group by group."""
     sessions, _ = module.with_expected(calibration.world(np.random.default_rng(6), calibration.Plant(lot=6)))

@@ -90,9 +90,9 @@ def _pairs_of(events: pl.DataFrame, scope: str) -> pl.DataFrame:
 def hierarchy(sessions: pl.DataFrame, *, level: float = 0.05) -> pl.DataFrame:
     """Clinics, their operators, the lots these used: too many adverse events? HIERARCHY_ROW.
 
-    `sessions`: followed-up ones with `clinic_id`, `operator` (unique in the network), `cartridge_lot`,
-    `adverse` (0 or 1) and `expected` by the case-mix model. Each group is held against all other sessions,
-    given all events. Unknown operators and lots are no group. Source: see `hierarchical_fdr`.
+    `sessions`: followed-up ones, one a row or added up, with `clinic_id`, `operator` (unique in the network),
+    `cartridge_lot`, `adverse` (events) and `expected` by the case-mix model. Each group is held against all
+    other sessions, given all events. Unknown operators and lots are no group. Source: see `hierarchical_fdr`.
     """
     path = ["clinic_id", "operator", "cartridge_lot"]
     names = sessions.select(pl.col(name).cast(pl.String) for name in path)

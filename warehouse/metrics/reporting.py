@@ -41,10 +41,13 @@ REPORTING: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class _Patients:
-    """Patients in the order of their clinics; `totals[i, n]`: events of patient i up to session n + 1."""
+    """Patients of one clinic with the same events after the same sessions, in the order of their clinics:
+    `number[i]` patients, with `totals[i, n]` events each up to session n + 1. Most patients have no event, so
+    that there are far fewer histories than patients."""
 
     clinics: list[str]
     clinic: np.ndarray
+    number: np.ndarray
     length: np.ndarray
     totals: np.ndarray
 
@@ -77,11 +80,11 @@ def reporting(
     size = len(patients.clinics)
     compared = _compared_length(patients, smallest_pool)
     usable = compared > 0
-    own = np.bincount(patients.clinic, minlength=size)
-    kept = np.bincount(patients.clinic, usable, size)
+    own = _by_clinic(patients, np.ones(len(usable)))
+    kept = _by_clinic(patients, usable)
     rows = np.arange(len(usable))
     seen = np.where(usable, patients.totals[rows, np.maximum(compared, 1) - 1], 0)
-    observed = np.bincount(patients.clinic, seen, size)
+    observed = _by_clinic(patients, seen)
     expected, spread, pool_error = _moments(patients, compared)
     if method == "poisson":
         upper, lower = exact_tests.poisson_tails(observed, expected)
@@ -104,8 +107,8 @@ def reporting(
     return pl.DataFrame(
         [
             pl.Series("clinic_id", patients.clinics, dtype=pl.String),
-            pl.Series("patients", own),
-            pl.Series("sessions", np.bincount(patients.clinic, patients.length, size)).cast(pl.Int64),
+            pl.Series("patients", own).cast(pl.Int64),
+            pl.Series("sessions", _by_clinic(patients, patients.length)).cast(pl.Int64),
             pl.Series("observed", observed).cast(pl.Int64),
             column("expected", np.where(kept > 0, expected, np.nan)),
             column("value", np.where(kept > 0, ratio, np.nan)),
@@ -129,6 +132,11 @@ def reporting(
     )
 
 
+def _by_clinic(patients: _Patients, values: np.ndarray) -> np.ndarray:
+    """Sums over patients of a number that each history has, one a clinic."""
+    return np.bincount(patients.clinic, patients.number * values, len(patients.clinics))
+
+
 def _within(p: np.ndarray) -> np.ndarray:
     q, tested = np.full(len(p), np.nan), np.isfinite(p)
     q[tested] = benjamini_hochberg(p[tested])
@@ -142,26 +150,50 @@ def _patients(sessions: pl.DataFrame) -> _Patients:
         if sessions[name].null_count():
             raise CheckFailed(f"sessions.{name}: must not be null")
     counts(sessions["events"], "sessions.events")
-    if sessions.select("clinic_id", "patient_key", "session_number").is_duplicated().any():
+    key = ["clinic_id", "patient_key", "session_number"]
+    # Numbers of their own, as sessions in the order of time have them, need no second look.
+    if sessions["session_number"].is_duplicated().any() and sessions.select(key).is_duplicated().any():
         raise CheckFailed("sessions: clinic_id, patient_key, session_number must be unique")
     clinics = sessions["clinic_id"].cast(pl.String).unique().sort().to_list()
-    by_patient = (
-        sessions.select(
-            pl.col("clinic_id").cast(pl.String).cast(pl.Enum(clinics)).to_physical().alias("clinic"),
-            "patient_key",
-            "session_number",
-            pl.col("events").cast(pl.Int64),
-        )
-        .sort("clinic", "patient_key", "session_number")
-        .group_by("clinic", "patient_key", maintain_order=True)
-        .agg("events")
+    told = sessions.select(
+        pl.col("clinic_id").cast(pl.String).cast(pl.Enum(clinics)).to_physical().alias("clinic"),
+        "patient_key",
+        "session_number",
+        pl.col("events").cast(pl.Int64),
     )
-    length = by_patient["events"].list.len().to_numpy().astype(np.int64)
+    patient = ["clinic", "patient_key"]
+    counted = told.group_by(patient).agg(length=pl.len(), some=(pl.col("events") > 0).any())
+    quiet = (
+        counted.filter(~pl.col("some"))
+        .group_by("clinic", "length")
+        .agg(number=pl.len())
+        .with_columns(events=pl.lit(0, pl.Int64).repeat_by("length"))
+    )
+    loud = (
+        told.join(counted.filter("some"), on=patient, how="semi")
+        .sort(*patient, "session_number")
+        .group_by(patient, maintain_order=True)
+        .agg("events")
+        .group_by("clinic", "events")
+        .agg(number=pl.len())
+        .with_columns(length=pl.col("events").list.len())
+    )
+    found = pl.concat(
+        [
+            quiet.select("clinic", "number", "length", "events"),
+            loud.select("clinic", "number", "length", "events"),
+        ]
+    ).sort("clinic", "length", "events")
+    length = found["length"].to_numpy().astype(np.int64)
     totals = np.zeros((len(length), int(length.max(initial=0))), dtype=np.int64)
     at = np.arange(totals.shape[1])[None, :] < length[:, None]
-    totals[at] = by_patient["events"].explode().to_numpy() if len(length) else 0
+    totals[at] = found["events"].explode().to_numpy() if len(length) else 0
     return _Patients(
-        clinics, by_patient["clinic"].to_numpy().astype(np.int64), length, np.cumsum(totals, axis=1)
+        clinics,
+        found["clinic"].to_numpy().astype(np.int64),
+        found["number"].to_numpy().astype(np.int64),
+        length,
+        np.cumsum(totals, axis=1),
     )
 
 
@@ -169,7 +201,7 @@ def _reaching(patients: _Patients) -> np.ndarray:
     """[clinic, n]: patients of the clinic with at least n + 1 sessions."""
     size, longest = len(patients.clinics), patients.totals.shape[1]
     found = np.zeros((size, longest + 1), dtype=np.int64)
-    np.add.at(found, (patients.clinic, patients.length), 1)
+    np.add.at(found, (patients.clinic, patients.length), patients.number)
     return np.cumsum(found[:, ::-1], axis=1)[:, ::-1][:, 1:]
 
 
@@ -185,7 +217,7 @@ def _needed(patients: _Patients, compared: np.ndarray) -> np.ndarray:
     """[clinic, n]: patients of the clinic who are compared at session n + 1."""
     need = np.zeros((len(patients.clinics), patients.totals.shape[1]))
     some = compared > 0
-    np.add.at(need, (patients.clinic[some], compared[some] - 1), 1)
+    np.add.at(need, (patients.clinic[some], compared[some] - 1), patients.number[some])
     return need
 
 
@@ -196,13 +228,15 @@ def _moments(patients: _Patients, compared: np.ndarray) -> tuple[np.ndarray, np.
     need = _needed(patients, compared)
     reached = (np.arange(longest)[None, :] < patients.length[:, None]).astype(float)
     values = patients.totals * reached
+    number = patients.number.astype(float)[:, None]
     expected, spread, pool_error = np.zeros(size), np.zeros(size), np.zeros(size)
     starts = np.searchsorted(patients.clinic, np.arange(size + 1))
 
     def products(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Between session numbers i and j: sums of x_i x_j, of x_i, and numbers, of patients who
         reach both."""
-        return values[rows].T @ values[rows], values[rows].T @ reached[rows], reached[rows].T @ reached[rows]
+        each, there = values[rows] * number[rows], reached[rows] * number[rows]
+        return values[rows].T @ each, values[rows].T @ there, reached[rows].T @ there
 
     every = products(slice(None))
     for c in range(size):
@@ -228,7 +262,7 @@ def _convolved(
     reached = np.arange(longest)[None, :] < patients.length[:, None]
     who, n = np.nonzero(reached)
     own = np.zeros((size, longest, most + 1))
-    np.add.at(own, (patients.clinic[who], n, patients.totals[who, n]), 1)
+    np.add.at(own, (patients.clinic[who], n, patients.totals[who, n]), patients.number[who])
     every = own.sum(axis=0)
     lower, upper = np.ones(size), np.ones(size)
     for c in range(size):
@@ -256,6 +290,7 @@ def _bootstrapped(
     """Shares of resamples at most and at least as many events as observed, both counting the observation."""
     if resamples < 1:
         raise CheckFailed("resamples: must be a positive number")
+    patients, compared = _one_by_one(patients, compared)
     longest = patients.totals.shape[1]
     # Patients who reach each session, clinic by clinic, so that a draw from a clinic's own can be told.
     order = [np.flatnonzero(patients.length > n) for n in range(longest)]
@@ -273,6 +308,15 @@ def _bootstrapped(
         seed,
     )
     return (few + 1) / (resamples + 1), (many + 1) / (resamples + 1)
+
+
+def _one_by_one(patients: _Patients, compared: np.ndarray) -> tuple[_Patients, np.ndarray]:
+    """Each patient as a history of one, for drawing."""
+    clinic, length, totals, each = (
+        np.repeat(values, patients.number, axis=0)
+        for values in (patients.clinic, patients.length, patients.totals, compared)
+    )
+    return _Patients(patients.clinics, clinic, np.ones_like(clinic), length, totals), each
 
 
 @numba.njit(cache=True)

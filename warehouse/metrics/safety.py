@@ -46,7 +46,6 @@ RIPE_DAYS = 14
 
 SESSION: dict[str, pl.DataType] = {
     "clinic_id": pl.String(),
-    "session_id": pl.String(),
     "patient_key": pl.String(),
     "completed_at": INSTANT,
     **{name: pl.String() for name in ("operator", "protocol", "device", "firmware", "cartridge_lot")},
@@ -54,7 +53,12 @@ SESSION: dict[str, pl.DataType] = {
     "events": pl.Int64(),
     "followed_up": pl.Boolean(),
 }
-"""One session: `session_id` unique in the network, features with the level `unknown`, events that count."""
+"""One session: features with the level `unknown`, events that count. Names may be categories. A `session_id`,
+where there is one, is unique in the network."""
+
+_GRAIN = 2.0**-42
+"""Expected numbers are summed in whole grains: the same sessions give the same bits in whatever order. It is
+1e-11 of the rarest risks we meet, and as integers two million expected events have room."""
 
 WATCH: dict[str, pl.DataType] = {
     "metric_id": pl.String(),
@@ -88,7 +92,6 @@ def safety_metrics(
     names = [*SCOPES.values(), *CASE_MIX]
     ripe = (
         checked_sessions(sessions)
-        .drop("session_id")
         .filter(pl.col("completed_at") <= as_of - dt.timedelta(days=RIPE_DAYS))
         .with_columns(pl.col(name).cast(pl.Categorical) for name in dict.fromkeys(names))
     )
@@ -99,7 +102,16 @@ def safety_metrics(
         watched,
         adverse_event_reporting(ripe, start=start, as_of=as_of),
     ]
-    return Safety(pl.concat(rows), looks, model, hierarchy(followed))
+    return Safety(pl.concat(rows), looks, model, hierarchy(_members(followed)))
+
+
+def _members(followed: pl.DataFrame) -> pl.DataFrame:
+    """Sessions of one clinic, operator and lot as one row, with their events and their expected number."""
+    path = ["clinic_id", "operator", "cartridge_lot"]
+    found = followed.group_by(path).agg(
+        pl.col("adverse").sum(), expected=_in_grains("expected").sum() * _GRAIN
+    )
+    return found.with_columns(pl.col(path).cast(pl.String)).sort(path)
 
 
 def checked_sessions(sessions: pl.DataFrame) -> pl.DataFrame:
@@ -108,15 +120,16 @@ def checked_sessions(sessions: pl.DataFrame) -> pl.DataFrame:
         if name not in sessions.columns:
             raise CheckFailed(f"sessions.{name}: column is missing")
         found = sessions.schema[name]
-        if found != dtype and not (dtype == pl.Int64() and found.is_integer()):
+        named = dtype == pl.String() and isinstance(found, pl.Categorical)
+        if found != dtype and not named and not (dtype == pl.Int64() and found.is_integer()):
             raise CheckFailed(f"sessions.{name}: must be {dtype}, is {found}")
         if sessions[name].null_count():
             raise CheckFailed(f"sessions.{name}: must not be null")
-    if sessions["session_id"].is_duplicated().any():
+    if "session_id" in sessions.columns and sessions["session_id"].is_duplicated().any():
         raise CheckFailed("sessions.session_id: must be unique")
     if (sessions["events"] < 0).any():
         raise CheckFailed("sessions.events: must not be negative")
-    return sessions.select(pl.col(name).cast(dtype) for name, dtype in SESSION.items())
+    return sessions.select(*SESSION).with_columns(pl.col("events").cast(pl.Int64))
 
 
 def with_expected(sessions: pl.DataFrame) -> tuple[pl.DataFrame, CaseMixModel | None]:
@@ -200,21 +213,15 @@ def _like_others(o: np.ndarray, e: np.ndarray) -> np.ndarray:
 
 
 def _by_group(sessions: pl.DataFrame, group: str, expected: str) -> pl.DataFrame:
-    """`scope_id`, `observed` and `expected` of each group, by name.
-
-    Summed row by row, so that the same sessions give the same bits whatever the threads.
-    """
-    names = sessions[group].unique().cast(pl.String).sort()
-    code = sessions[group].cast(pl.String).cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
-    size = len(names)
-    return pl.DataFrame(
-        {
-            "scope_id": names,
-            "observed": np.bincount(code, sessions["adverse"].to_numpy(), size).astype(np.int64),
-            "expected": np.bincount(code, sessions[expected].to_numpy(), size),
-        },
-        schema={"scope_id": pl.String(), "observed": pl.Int64(), "expected": pl.Float64()},
+    """`scope_id`, `observed` and `expected` of each group, by name."""
+    found = sessions.group_by(pl.col(group).alias("scope_id")).agg(
+        observed=pl.col("adverse").sum().cast(pl.Int64), expected=_in_grains(expected).sum() * _GRAIN
     )
+    return found.with_columns(pl.col("scope_id").cast(pl.String)).sort("scope_id")
+
+
+def _in_grains(expected: str) -> pl.Expr:
+    return (pl.col(expected) / _GRAIN).round().cast(pl.Int64)
 
 
 def _rows(
@@ -414,13 +421,14 @@ def adverse_event_reporting(
     """Each clinic's events against patients elsewhere with as many sessions, RESULT; the flag is under or
     over.
 
-    `sessions`: SESSION. p is of the side the clinic lies on, one-sided. Source: see the card.
+    `sessions`: SESSION. p is of the side the clinic lies on, one-sided. Of sessions at the same moment those
+    with fewer events come first. Source: see the card.
     """
     card = cards.ADVERSE_EVENT_REPORTING
     ordered = (
         sessions.select("clinic_id", "patient_key", "completed_at", "events", "followed_up")
-        .sort("completed_at", maintain_order=True)
-        .with_columns(session_number=pl.int_range(pl.len()).over("clinic_id", "patient_key"))
+        .sort("completed_at", "events")
+        .with_row_index("session_number")
     )
     found = reporting(ordered)
     lower, upper = intervals.garwood(found["observed"], level=card.level)

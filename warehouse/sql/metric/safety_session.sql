@@ -1,12 +1,11 @@
 -- rows for: the safety metrics
--- grain:    one session of a clinic whose outcome is known or not: see known
+-- grain:    one session of a clinic, in no order
 -- inputs:   temp.session_outcome
 -- time:     sessions completed in [$start, $as_of); outcomes that occurred before $as_of. firmware is what the
 --           device had when the session was completed; unknown features are the level 'unknown'
 
 SELECT
   clinic_id,
-  clinic_id || '/' || session_id AS session_id,
   patient_key,
   completed_at,
   coalesce(clinic_id || '/' || operator_id, 'unknown') AS operator,
@@ -23,4 +22,3 @@ SELECT
   coalesce(first_follow_up_at < $as_of, false) AS followed_up
 FROM temp.session_outcome
 WHERE completed_at >= $start AND completed_at < $as_of
-ORDER BY clinic_id, patient_key, completed_at, session_id
