@@ -38,9 +38,13 @@ def build(context: Context) -> Page:
     limits = context.queries.read(
         "week_limit", metric=overview.INCIDENCE, scope="clinic", scope_id=context.clinic
     )
-    events = context.queries.read(
-        "annotation", clinic=context.clinic, start=context.start, as_of=context.as_of
-    )
+    events = [
+        event
+        for name in ("annotation", "recall")
+        for event in context.queries.read(
+            name, clinic=context.clinic, start=context.start, as_of=context.as_of
+        )
+    ]
     trend = trend_panel(
         context,
         rows,

@@ -15,7 +15,12 @@ from dashboards.words import SETTLING_DAYS
 Results = Mapping[tuple[str, str, str], Row]
 """The year's results by metric, scope and scope_id."""
 
-_HAPPENED = {"firmware": "firmware {what}", "service": "service, {what}"}
+_HAPPENED = {
+    "firmware": "firmware {what}",
+    "service": "service, {what}",
+    "protocol": "protocol {what}",
+    "recall": "recall of lot {what}",
+}
 _FINDINGS = {
     "high": "more than expected",
     "low": "fewer than expected",
@@ -94,7 +99,7 @@ def trend_panel(
     ]
     legend += [Key("net", "Network")] if beside else []
     legend += [Key("limits", "Limits around the average: 95 of 100 weeks")] if limits else []
-    legend += [Key("event", "Firmware or service")] if marks else []
+    legend += [Key("event", "Protocol, firmware, service or recall")] if marks else []
     spec = charts.trend(data, y_title, network=beside, limits=bool(limits), events=marks)
     columns = [
         Column("week", "Week"),

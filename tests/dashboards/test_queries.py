@@ -1,5 +1,6 @@
 """The query layer: what a reader of some clinics reads is what a reader of all reads, less the others."""
 
+import datetime as dt
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +12,7 @@ from dashboards.app import DashboardSettings, create_app
 from dashboards.queries import EVERY_CLINIC, Reader, Scope
 from dashboards.views.overview import TILE_METRICS
 from producers.contracts.errors import SettingsError
-from tests.dashboards.conftest import CLINICS, Clock, Lake, login
+from tests.dashboards.conftest import AS_OF, CLINICS, Clock, Lake, login
 from warehouse import store
 
 pytestmark = pytest.mark.integration
@@ -117,3 +118,18 @@ def test_our_own_fault_is_a_quiet_page(settings: DashboardSettings, clock: Clock
     assert "protocol" not in answer.text.lower()
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_what_happened_at_a_clinic(reader: Reader):
+    """A recalled lot and a protocol's new version stand among what a trend may have to do with; only the
+    clinic's own, and for its readers only."""
+    day = dt.timedelta(days=1)
+    asked = {"clinic": "clinic-north", "start": AS_OF - 800 * day, "as_of": AS_OF + day}
+    with reader.queries(EVERY_CLINIC) as queries:
+        recalls = queries.read("recall", **asked)
+        happened = queries.read("annotation", **asked)
+    assert [(row["what"], row["subjects"]) for row in recalls] == [("lot-north", "pen-north")]
+    assert "scar-deep" in {row["what"] for row in happened if row["kind"] == "protocol"}
+    with reader.queries(Scope(frozenset({"clinic-mill"}))) as queries:
+        assert queries.read("recall", **asked) == []
+        assert queries.read("annotation", **asked) == []
