@@ -197,8 +197,9 @@ def connect(
     return connection
 
 
-def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connection:
-    """A connection for people's own SQL: read-only, no file access outside the data, settings locked.
+def connect_analyst(location: Location, *, memory_limit: str = "1GB", lock: bool = True) -> Connection:
+    """A connection for people's own SQL: read-only, no file access outside the data, settings locked; or not,
+    for a library that makes settings of its own.
 
     Denied: any write through it to the warehouse, other files and addresses, extensions, settings, the
     environment and Python's variables. Not denied by DuckDB: whatever the account may do to the data folder
@@ -210,7 +211,8 @@ def connect_analyst(location: Location, *, memory_limit: str = "1GB") -> Connect
     if location.kind == "sqlite":
         connection.execute(f"SET allowed_directories = [{_quote(location.data_path)}]")
         connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    if lock:
+        connection.execute("SET lock_configuration = true")
     return connection
 
 
