@@ -39,8 +39,8 @@ def main() -> int:
         command = [sys.executable, "-m", "tests.benchmarks.dashboard_load", "--serve", folder]
         server = subprocess.Popen([*command, "--port", str(port), "--home", str(given.home)])
         try:
-            _wait(port, server)
-            found = _drive(port, _sessions(Path(folder), given.users), given.seconds)
+            wait(port, server)
+            found = _drive(port, sessions(Path(folder), given.users), given.seconds)
             found["server_mb"] = _memory(server.pid)
         finally:
             server.terminate()
@@ -77,7 +77,7 @@ def _serve(given: argparse.Namespace) -> int:
     return 0
 
 
-def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
+def wait(port: int, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while server.poll() is None and time.monotonic() < deadline:
         try:
@@ -88,7 +88,7 @@ def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the server did not start")
 
 
-def _sessions(folder: Path, users: int) -> list[str]:
+def sessions(folder: Path, users: int) -> list[str]:
     """A session for each user, begun here: fifty log-ins at once from one address would have to wait."""
     from dashboards import accounts
 
