@@ -197,9 +197,11 @@ def connect(
     return connection
 
 
-def connect_analyst(location: Location, *, memory_limit: str = "1GB", lock: bool = True) -> Connection:
+def connect_analyst(
+    location: Location, *, memory_limit: str = "1GB", threads: int | None = None, lock: bool = True
+) -> Connection:
     """A connection for people's own SQL: read-only, no file access outside the data, settings locked; or not,
-    for a library that makes settings of its own.
+    for a library that makes settings of its own. `threads`: most that work on a statement; null: one a core.
 
     Denied: any write through it to the warehouse, other files and addresses, extensions, settings, the
     environment and Python's variables. Not denied by DuckDB: whatever the account may do to the data folder
@@ -211,6 +213,8 @@ def connect_analyst(location: Location, *, memory_limit: str = "1GB", lock: bool
     if location.kind == "sqlite":
         connection.execute(f"SET allowed_directories = [{_quote(location.data_path)}]")
         connection.execute("SET enable_external_access = false")
+    if threads is not None:
+        connection.execute(f"SET threads = {int(threads)}")
     if lock:
         connection.execute("SET lock_configuration = true")
     return connection

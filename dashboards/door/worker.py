@@ -21,6 +21,9 @@ from warehouse import limits, store
 
 Batches = Iterator[pa.RecordBatch]
 
+NICENESS, THREADS = 19, 1
+"""Landing comes first where both want the processor; and no statement takes it all from the others."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -40,7 +43,9 @@ class Asked:
     def __init__(self, task: Task) -> None:
         self._task = task
         location = store.Location(task.catalog, task.data_path)
-        self._connection = store.connect_analyst(location, memory_limit=f"{task.memory_mb}MB")
+        self._connection = store.connect_analyst(
+            location, memory_limit=f"{task.memory_mb}MB", threads=THREADS
+        )
         self._known = store.words(self._connection)
 
     def check(self, sql: str) -> str:
@@ -134,10 +139,6 @@ def _answer(asked: Asked, message: dict[str, str], files: socket.socket) -> dict
     _, (descriptor,), _, _ = socket.recv_fds(files, 1, 1)
     with os.fdopen(descriptor, "wb") as out:
         return asked.run(message["run"], message["format"], out)
-
-
-NICENESS = 10
-"""Landing comes first where both want the processor."""
 
 
 def main() -> None:
