@@ -221,8 +221,9 @@ def _device_row(data: ReportData, row: DeviceRow) -> dict[str, Any]:
 
 
 def check(row: CheckRow) -> str:
-    """`12 sessions on a device that was never registered (30 events).`"""
+    """`Sessions on a device that was never registered: 1 (1 event).`"""
     what = CHECKS.get(row.check_id, row.check_id)
+    what = f"{what[0].upper()}{what[1:]}"
     if row.subjects is None or row.events is None:
-        return f"{what[0].upper()}{what[1:]}: {SUPPRESSED}."
-    return f"{count(row.subjects)} {what} ({count(row.events)} events)."
+        return f"{what}: {SUPPRESSED}."
+    return f"{what}: {count(row.subjects)} ({count(row.events)} {'event' if row.events == 1 else 'events'})."
