@@ -10,12 +10,14 @@ WITH judged AS (
     first_follow_up_at < $as_of AS followed_up,
     completed_at > $as_of - to_hours(336) AS young,
     device_id IS NULL AS no_device,
-    cartridge_lot IS NULL OR cartridge_serial IS NULL AS no_cartridge
+    cartridge_lot IS NULL OR cartridge_serial IS NULL AS no_cartridge,
+    count(*) AS sessions
   FROM temp.session_outcome
   WHERE completed_at >= $start AND completed_at < $as_of
+  GROUP BY ALL
 ),
 left_out AS (
-  SELECT clinic_id, unnest([
+  SELECT clinic_id, sessions, unnest([
     CASE WHEN known IS NOT TRUE THEN {'metric_id': 'adverse_event_incidence', 'reason': 'outcome not known: no follow-up, no sign reported'} END,
     CASE WHEN young THEN {'metric_id': 'adverse_event_ratio', 'reason': 'less than 14 days old'}
       WHEN followed_up IS NOT TRUE THEN {'metric_id': 'adverse_event_ratio', 'reason': 'not followed up'} END,
@@ -35,7 +37,7 @@ SELECT
   CASE WHEN grouping(clinic_id) = 0 THEN 'clinic' ELSE 'network' END AS scope,
   coalesce(clinic_id, 'network') AS scope_id,
   why.reason AS reason,
-  count(*) AS sessions
+  sum(sessions)::BIGINT AS sessions
 FROM left_out
 WHERE why IS NOT NULL
 GROUP BY GROUPING SETS ((why.metric_id, why.reason), (why.metric_id, why.reason, clinic_id))

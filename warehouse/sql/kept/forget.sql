@@ -26,3 +26,8 @@ DROP TABLE IF EXISTS temp.new_session_sign;
 DROP TABLE IF EXISTS temp.new_patient_assessment;
 DROP TABLE IF EXISTS temp.new_patient_window;
 DROP TABLE IF EXISTS temp.new_patient_course;
+DROP TABLE IF EXISTS temp.place_session_outcome;
+DROP TABLE IF EXISTS temp.place_session_sign;
+DROP TABLE IF EXISTS temp.place_patient_assessment;
+DROP TABLE IF EXISTS temp.place_patient_window;
+DROP TABLE IF EXISTS temp.place_patient_course;

@@ -1,4 +1,4 @@
--- temp.fresh_*, gone_* and new_* where nothing changed: empty.
+-- temp.fresh_*, gone_*, new_* and place_* where nothing changed: empty.
 -- grain:    that of each mart
 -- inputs:   kept marts, for their columns
 -- time:     -
@@ -17,3 +17,9 @@ CREATE OR REPLACE TEMP TABLE gone_patient_window AS FROM mart.patient_window WIT
 CREATE OR REPLACE TEMP TABLE new_patient_window AS FROM mart.patient_window WITH NO DATA;
 CREATE OR REPLACE TEMP TABLE gone_patient_course AS FROM mart.patient_course WITH NO DATA;
 CREATE OR REPLACE TEMP TABLE new_patient_course AS FROM mart.patient_course WITH NO DATA;
+
+CREATE OR REPLACE TEMP TABLE place_session_outcome (place BIGINT);
+CREATE OR REPLACE TEMP TABLE place_session_sign (place BIGINT);
+CREATE OR REPLACE TEMP TABLE place_patient_assessment (place BIGINT);
+CREATE OR REPLACE TEMP TABLE place_patient_window (place BIGINT);
+CREATE OR REPLACE TEMP TABLE place_patient_course (place BIGINT);

@@ -10,11 +10,13 @@ WITH known AS (
     clinic_id,
     protocol_id,
     date_trunc('week', completed_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week_start,
-    coalesce(events_from[1] < $as_of, false) AS adverse
+    count(*) AS sessions,
+    count(*) FILTER (events_from[1] < $as_of) AS adverse
   FROM temp.session_outcome
   WHERE completed_at >= $start
     AND completed_at < $as_of
     AND (first_follow_up_at < $as_of OR first_sign_at < $as_of)
+  GROUP BY ALL  -- once over the sessions; what is asked for is added up from these
 ),
 counted AS (
   SELECT
@@ -24,8 +26,8 @@ counted AS (
     coalesce(clinic_id, protocol_id, 'network') AS scope_id,
     CASE WHEN grouping(week_start) = 0 THEN 'week' ELSE 'year' END AS period,
     coalesce(week_start, $start) AS interval_start,
-    count(*) AS sessions_with_known_outcome,
-    count(*) FILTER (adverse) AS sessions_with_adverse_event
+    sum(sessions)::BIGINT AS sessions_with_known_outcome,
+    sum(adverse)::BIGINT AS sessions_with_adverse_event
   FROM known
   GROUP BY GROUPING SETS ((), (clinic_id), (protocol_id), (week_start), (week_start, clinic_id))
 ),
