@@ -267,6 +267,26 @@ def test_cover_before_the_interval_reaches_in_and_nobody_observed_has_a_reason()
     ]
 
 
+@pytest.mark.parametrize("carry_over", [False, True])
+def test_who_is_asked_for_changes_nobodys_cover(carry_over):
+    """Half of the patients, in any order: each has what a look at everybody gives, in the order asked for."""
+    rng, first = np.random.default_rng(31), dt.date(2025, 10, 1)
+    given = pl.DataFrame(
+        {
+            "clinic_id": rng.choice(["east", "north"], 300),
+            "patient_key": [f"p{n}" for n in rng.integers(0, 60, 300)],
+            "completed_on": [first + dt.timedelta(days=int(n)) for n in rng.integers(0, 200, 300)],
+            "valid_days": rng.integers(0, 60, 300),
+        }
+    )  # fmt: skip
+    options = {"start": dt.date(2026, 1, 1), "end": dt.date(2026, 6, 1), "carry_over": carry_over}
+    everybody = proportion_of_days_covered(given, **options)
+    people = everybody.select("clinic_id", "patient_key").sample(40, shuffle=True, seed=1)
+    found = proportion_of_days_covered(given, subjects=people, **options)
+    expected = people.join(everybody, on=["clinic_id", "patient_key"], how="left", maintain_order="left")
+    assert found.equals(expected)
+
+
 def test_persistence_and_implementation_apart():
     """One stops early after perfect cover, one goes on with a hole, one is covered still."""
     given = covers("""

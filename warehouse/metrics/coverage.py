@@ -40,7 +40,7 @@ def proportion_of_days_covered(
     Source: Peterson et al., Value in Health 10 (2007) 3-12; Nau, Proportion of Days Covered (PDC) as a
     Preferred Method of Measuring Medication Adherence, Pharmacy Quality Alliance (2012).
     """
-    told = _events(events, subject, on, valid_days)
+    told = _events(events, subject, on, valid_days, subjects)
     return _covered(told, subject, start, end, carry_over, observed_from, subjects)
 
 
@@ -62,7 +62,7 @@ def sliding_coverage(
     subject and window, with `window_start` and `window_end`. See `proportion_of_days_covered`."""
     if width_days < 1 or step_days < 1:
         raise CheckFailed("sliding windows: width_days and step_days must be at least 1")
-    told = _events(events, subject, on, valid_days)
+    told = _events(events, subject, on, valid_days, subjects)
     parts = []
     begin = start
     while begin + dt.timedelta(days=width_days) <= end:
@@ -146,17 +146,30 @@ def _lasting(
 # ── shared steps ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _events(events: pl.DataFrame, subject: Sequence[str], on: str, valid_days: str) -> pl.DataFrame:
+def _events(
+    events: pl.DataFrame,
+    subject: Sequence[str],
+    on: str,
+    valid_days: str,
+    subjects: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Events by subject and day, with `_subject`, a number, which is quicker to sort and group by than the
+    keys: the subject's place in `subjects` (events of others are left out), or in the order of the keys."""
     require(events, "events", (*subject, on))
     if events.schema[on] != pl.Date:
         raise CheckFailed(f"events.{on}: must be Date, is {events.schema[on]}")
     days = numbers(events, "events", valid_days, least=0)
     if (days != np.floor(days)).any():
         raise CheckFailed(f"events.{valid_days}: must be whole days")
-    told = events.select(*subject, _on=pl.col(on), _days=pl.col(valid_days).cast(pl.Int64)).sort(
-        *subject, "_on", "_days"
-    )
-    # A number is quicker to group by than the keys.
+    told = events.select(*subject, _on=pl.col(on), _days=pl.col(valid_days).cast(pl.Int64))
+    if subjects is not None:
+        require(subjects, "subjects", subject)
+        if subjects.select(subject).is_duplicated().any():
+            raise CheckFailed(f"subjects: {', '.join(subject)} must be unique")
+        numbered = subjects.select(subject).with_row_index("_subject")
+        found = told.join(numbered, on=list(subject)).select("_subject", "_on", "_days")
+        return found.sort("_subject", "_on", "_days")
+    told = told.sort(*subject, "_on", "_days")
     return told.with_columns(_subject=pl.Series(starts(told, subject).cumsum().astype(np.int32)))
 
 
@@ -180,24 +193,20 @@ def _covered(
             raise CheckFailed("observed_from: is a column of subjects, which are not given")
         told = told.with_columns(_from=first)
     else:
-        require(subjects, "subjects", (*subject, *([] if observed_from is None else [observed_from])))
-        if subjects.select(subject).is_duplicated().any():
-            raise CheckFailed(f"subjects: {', '.join(subject)} must be unique")
-        subjects = subjects.select(*subject, _from=first)
-        told = told.join(subjects, on=list(subject), how="inner", maintain_order="left")
+        require(subjects, "subjects", () if observed_from is None else (observed_from,))
+        subjects = subjects.select(*subject, _from=first).with_row_index("_subject")
+        told = told.join(subjects.select("_subject", "_from"), on="_subject", maintain_order="left")
     new = (told["_subject"] != told["_subject"].shift(1)).fill_null(True).to_numpy()
     day = told["_on"].to_physical().to_numpy().astype(np.int64)
     begin = told["_from"].to_physical().to_numpy().astype(np.int64)
     stop = (end - dt.date(1970, 1, 1)).days
     counted = _union(new, day, told["_days"].to_numpy(), begin, stop, carry_over)
-    found = (
-        told.with_columns(days_covered=pl.Series(counted))
-        .group_by("_subject", maintain_order=True)
-        .agg(pl.col(subject).first(), pl.col("_from").first(), pl.col("days_covered").sum())
-    )
-    if subjects is not None:
-        covered = found.select(*subject, "days_covered")
-        found = subjects.join(covered, on=list(subject), how="left", maintain_order="left")
+    by_subject = told.with_columns(days_covered=pl.Series(counted)).group_by("_subject", maintain_order=True)
+    if subjects is None:
+        found = by_subject.agg(pl.col(subject).first(), pl.col("_from").first(), pl.col("days_covered").sum())
+    else:
+        covered = by_subject.agg(pl.col("days_covered").sum())
+        found = subjects.join(covered, on="_subject", how="left", maintain_order="left")
     observed = (pl.lit(end) - pl.col("_from")).dt.total_days().clip(lower_bound=0)
     return found.with_columns(pl.col("days_covered").fill_null(0), days_observed=observed).select(
         *subject,
