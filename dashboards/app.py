@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from dashboards import security
+from dashboards import accounts, security
 from dashboards.choosing import Choosing
 from dashboards.routes import actions, login, pages, reports, service
 from dashboards.settings import DashboardSettings
@@ -34,7 +34,8 @@ def create_app(settings: DashboardSettings, clock: Callable[[], dt.datetime]) ->
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         site.assets.warm()
         watcher = asyncio.create_task(site.live.watch())
-        yield
+        with accounts.kept_open(settings.accounts), site.audit.kept_open():
+            yield
         site.live.close()
         await watcher
         site.reader.close()

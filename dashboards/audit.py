@@ -71,6 +71,12 @@ class Audit:
         return None
 
     @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """As `accounts.kept_open`, of this file."""
+        with self._database():
+            yield
+
+    @contextlib.contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         if not self._path.exists():
             self._path.parent.mkdir(parents=True, exist_ok=True)
