@@ -203,17 +203,25 @@ class Queries:
 
     def results(self, metrics: Sequence[str], scope_ids: Sequence[str] = ()) -> list[Row]:
         """Newest results of those metrics about the network, clinics and protocols: of the year, and where
-        `scope_ids` names what they are about, of each week. Columns as in mart.metric_result, and
-        `earlier_value` and `earlier_as_of`, null for weeks and where nothing was computed a week before.
+        `scope_ids` names what they are about, of each week; asked once for all, as `of_clinic` does. Columns
+        as in mart.metric_result, and `earlier_value` and `earlier_as_of`, null for weeks and where nothing
+        was computed a week before.
 
         Cells about fewer than FEWEST people are `suppressed`, others with them where a total would give them
         away: their numbers are null.
         """
-        return self.read("result", metrics=list(metrics), scope_ids=list(scope_ids))
+        rows = self.read("result", metrics=list(metrics), weeks=bool(scope_ids))
+        return [row for row in rows if row["period"] == "year" or row["scope_id"] in scope_ids]
 
     def freshness(self) -> Row:
         """How far landing and metrics have come, over the network; times null before the first."""
         return self.read("freshness")[0]
+
+    def of_clinic(self, name: str, wanted: str | None, **parameters: Any) -> list[Row]:
+        """The rows of one clinic, null for all, of a statement that is asked once for all the reader's
+        clinics: to plan it costs more than its rows."""
+        rows = self.read(name, **parameters)
+        return rows if wanted is None else [row for row in rows if row["clinic_id"] == wanted]
 
     def read(self, name: str, **parameters: Any) -> list[Row]:
         """Rows of `warehouse/sql/dashboard/<name>.sql`. The reader's scope is bound here and nowhere else; a

@@ -35,9 +35,7 @@ def build(context: Context) -> Page:
         panel = overview.clinics_panel(context, results, rows)
         return Page("Clinics", "Choose one to see what is behind its figures", panels=(panel,))
     clinic = context.clinics[context.clinic]
-    limits = context.queries.read(
-        "week_limit", metric=overview.INCIDENCE, scope="clinic", scope_id=context.clinic
-    )
+    limits = context.queries.of_clinic("week_limit", context.clinic, metric=overview.INCIDENCE)
     events = [
         event
         for name in ("annotation", "recall")
@@ -83,8 +81,8 @@ def build(context: Context) -> Page:
 def _reporting(context: Context, rows: list[Row]) -> Panel:
     """How far what we know of the clinic can be trusted, beside the network."""
     results = index(rows)
-    reporting = context.queries.read(
-        "group", metrics=["adverse_event_reporting"], scopes=["clinic"], clinic=context.clinic
+    reporting = context.queries.of_clinic(
+        "group", context.clinic, metrics=["adverse_event_reporting"], scopes=["clinic"], clinic=None
     )
     lines = [
         Line(

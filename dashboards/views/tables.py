@@ -65,7 +65,7 @@ def _number(value: float | None, said: Callable[[float], str]) -> Cell:
 
 def devices_panel(context: Context) -> Panel:
     """Devices with their upkeep, what is overdue first."""
-    rows = context.queries.read("device", clinic=context.clinic, as_of=context.as_of)
+    rows = context.queries.of_clinic("device", context.clinic, as_of=context.as_of)
     wanted = context.owned(context.state.device)[1] if context.state.device else None
     today = context.as_of.date()
     lines = []

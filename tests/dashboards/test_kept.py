@@ -112,12 +112,33 @@ def test_expired_snapshots_are_taken_for_a_change(lake: Lake):
 
 def test_kept_for_a_scope_alone(reader: Reader):
     """The same question of two readers is two answers, each their own, in whatever order they ask."""
-    asked = {"clinic": None, "as_of": AS_OF}
+    asked = {"as_of": AS_OF}
     for _ in range(2):
         for scope in (EVERY_CLINIC, Scope(frozenset({"clinic-north"})), Scope(frozenset({"clinic-mill"}))):
             with reader.queries(scope) as found:
                 clinics = {row["clinic_id"] for row in found.read("device", **asked)}
             assert clinics == (scope.clinic_ids or {"clinic-north", "clinic-harbour", "clinic-mill"})
+
+
+def test_another_clinic_is_answered_from_what_was_asked_for_the_first(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+):
+    """Figures, weeks, limits and devices are asked once for all clinics, and each gets its own."""
+    asked: list[str] = []
+    ask = Queries._ask
+    monkeypatch.setattr(
+        Queries, "_ask", lambda self, name, given: asked.append(name) or ask(self, name, given)
+    )
+    with reader.queries(EVERY_CLINIC) as found:
+        for clinic_id in ("clinic-north", "clinic-mill"):
+            rows = found.results(["adverse_event_incidence"], [clinic_id])
+            assert {row["scope_id"] for row in rows if row["period"] == "week"} == {clinic_id}
+            for name, given in (
+                ("device", {"as_of": AS_OF}),
+                ("week_limit", {"metric": "adverse_event_incidence"}),
+            ):
+                assert {row["clinic_id"] for row in found.of_clinic(name, clinic_id, **given)} == {clinic_id}
+    assert sorted(asked) == ["device", "result", "week_limit"]
 
 
 def test_fifty_readers_ask_once():

@@ -65,6 +65,24 @@ def test_return_curve_of_one_clinic_is_theirs(reader: Reader):
     assert {row["scope"] for row in foreign} == {"network"}
 
 
+def test_week_limits(reader: Reader, lake: Lake):
+    """Each clinic's limits are the p chart's around its own average, and no other clinic's weeks count."""
+    with reader.queries(EVERY_CLINIC) as queries:
+        rows = queries.read("week_limit", metric="adverse_event_incidence")
+    weeks = lake.connection.execute(
+        "SELECT scope_id, interval_start, numerator, denominator FROM mart.metric_current"
+        " WHERE metric_id = 'adverse_event_incidence' AND scope = 'clinic' AND period = 'week'"
+        " AND denominator > 0 ORDER BY ALL"
+    ).fetchall()
+    assert [(row["clinic_id"], row["interval_start"]) for row in rows] == [week[:2] for week in weeks]
+    for row, (clinic_id, _, _, sessions) in zip(rows, weeks, strict=True):
+        own = [week[2:] for week in weeks if week[0] == clinic_id]
+        average = sum(n for n, _ in own) / sum(of for _, of in own)
+        half = 1.959963984540054 * (average * (1 - average) / sessions) ** 0.5
+        expected = (100 * average, 100 * max(0, average - half), 100 * (average + half))
+        assert (row["centre"], row["lower"], row["upper"]) == pytest.approx(expected)
+
+
 # ── small cells ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,8 +1,7 @@
 -- relation: devices with their upkeep: when last calibrated and serviced, and when that is due again
 -- grain:    one device of a clinic
 -- inputs:   core.device, core.calibration, raw.device_serviced, raw.device_firmware_updated, core.voided, mart.clinic;
---           $as_of: the day of knowledge; $clinic: of one clinic, null for all; $every_clinic, $clinic_ids: the
---           reader's scope
+--           $as_of: the day of knowledge; $every_clinic, $clinic_ids: the reader's scope
 -- time:     as known at $as_of; a calibration holds 183 days and a service 365, as UpkeepRules of
 --           warehouse.metrics.devices [assumption]
 WITH calibrated AS (
@@ -38,6 +37,5 @@ LEFT JOIN mart.clinic AS clinic USING (clinic_id)
 LEFT JOIN calibrated USING (clinic_id, device_id)
 LEFT JOIN serviced USING (clinic_id, device_id)
 LEFT JOIN updated USING (clinic_id, device_id)
-WHERE ($every_clinic OR list_contains($clinic_ids, device.clinic_id))
-  AND ($clinic IS NULL OR device.clinic_id = $clinic)
+WHERE $every_clinic OR list_contains($clinic_ids, device.clinic_id)
 ORDER BY clinic.display_name, device.clinic_id, device.device_id

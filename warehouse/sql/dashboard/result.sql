@@ -1,7 +1,7 @@
 -- relation: the newest metric results a reader may see, each with the result of about a week earlier
 -- grain:    metric, scope, scope_id, period, interval; the newest version of each metric
--- inputs:   mart.metric_current, mart.metric_result, mart.clinic; $metrics: which; $scope_ids:
---           what weeks are wanted for; $every_clinic, $clinic_ids: the reader's scope; $fewest_others: a reader of
+-- inputs:   mart.metric_current, mart.metric_result, mart.clinic; $metrics: which; $weeks: with
+--           the weeks of network and clinics; $every_clinic, $clinic_ids: the reader's scope; $fewest_others: a reader of
 --           some clinics sees a network row only if that many other clinics are in it, for with one other the
 --           difference is that clinic; $fewest: a cell about fewer people is suppressed
 -- time:     as known at the newest as_of; the earlier one is the newest between 7 and 14 days before it and
@@ -80,7 +80,7 @@ LEFT JOIN earlier
   AND earlier.scope = result.scope
   AND earlier.scope_id = result.scope_id
   AND earlier.period = result.period
-WHERE (result.period = 'year' OR result.scope_id IN (SELECT unnest($scope_ids)))
+WHERE (result.period = 'year' OR ($weeks AND result.scope <> 'protocol'))
   AND (
     $every_clinic
     OR (result.scope = 'clinic' AND list_contains($clinic_ids, result.scope_id))
