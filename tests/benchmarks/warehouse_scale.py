@@ -20,8 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dashboards.queries import FEWEST, FEWEST_OTHERS
 from tests.benchmarks import network
-from warehouse import kept, maintenance, store
+from warehouse import kept, maintenance, metrics, store
 from warehouse.refresh import refresh
 from warehouse.store import Connection, Location
 
@@ -75,7 +76,10 @@ def one_by_one(works: list[Callable[[], Any]]) -> dict[str, float]:
 
 def questions(connection: Connection) -> dict[str, Any]:
     """What dashboards, a nurse and an analyst ask."""
-    every = {"every_clinic": True, "clinic_ids": [], "fewest_others": 2}
+    every = {
+        "every_clinic": True, "clinic_ids": [], "fewest": FEWEST, "fewest_others": FEWEST_OTHERS,
+        "metrics": list(metrics.CARDS), "weeks": False,
+    }  # fmt: skip
 
     def page(name: str, bind: dict[str, Any]) -> Callable[[], Any]:
         return lambda: connection.execute(store.statement(f"dashboard/{name}"), bind).fetchall()
