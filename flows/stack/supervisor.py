@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 STOP_SECONDS = 6
 """Grace per process before it is killed; all together stop within 15 s."""
+PATIENCE_SECONDS = 14.0
+"""How long supervisord may take for all of them."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,15 @@ class Supervisor:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(14)
+            self._process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
+            # Its programs would outlive it: named while it is there, killed when it cannot start them again.
+            left = psutil.Process(self._process.pid).children(recursive=True)
             self._process.kill()
             self._process.wait()
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
         with contextlib.suppress(FileNotFoundError):
             socket_of(self._run).unlink()
         self._process = None
