@@ -117,7 +117,7 @@ def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
         bound = parameters or {"start": as_of - YEAR, "as_of": as_of}
         return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
-    sessions = grain("safety_session")
+    sessions = grain("safety_session", start=as_of - YEAR, as_of=as_of, named=False).drop("session_id")
     safety = metrics.safety_metrics(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
     scores = grain("protocol_improvement")
     schedule = metrics.schedule(_facts(connection, scores, as_of), start=as_of - YEAR, as_of=as_of)

@@ -76,8 +76,9 @@ def behind(connection: Connection, signal: dict[str, Any], *, as_of: dt.datetime
     """
     with store.reading(connection):
         connection.execute(store.statement("signal/outcomes"))
-        bound = {"start": as_of - dt.timedelta(days=365), "as_of": as_of}
+        bound = {"start": as_of - dt.timedelta(days=365), "as_of": as_of, "named": True}
         sessions = connection.execute(store.statement("metric/safety_session"), bound).pl()
+    sessions = sessions.sort("clinic_id", "patient_key", "completed_at", "session_id")
     mine = tracing.trace(sessions, {SCOPES[signal["scope"]]: signal["scope_id"]})
     features = [name for name in (*SCOPES.values(), *CASE_MIX) if name != SCOPES[signal["scope"]]]
     return Behind(as_of, mine, tracing.shared_features(mine, list(dict.fromkeys(features))))

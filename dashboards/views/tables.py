@@ -41,7 +41,7 @@ def _group_cells(context: Context, row: Row) -> tuple[Cell, ...]:
         else ""
     )
     name = Cell(group_name(context, row), where, href=group_url(context, row), raw={"": row["scope_id"]})
-    said = finding(row)
+    said, days = finding(row), row["consecutive_flags"]
     return (
         name,
         figure(row),
@@ -49,7 +49,7 @@ def _group_cells(context: Context, row: Row) -> tuple[Cell, ...]:
         _number(row["detectable_ratio"], lambda ratio: say("{n} times", n=number(ratio, 1))),
         Cell(
             said,
-            plural("{n} day in a row", "{n} days in a row", row["consecutive_flags"]) if row["flag"] else "",
+            plural("{n} day in a row", "{n} days in a row", days) if row["flag"] and days else "",
             tone="alert" if row["flag"] else "",
             raw={"": row["flag"]},
         ),

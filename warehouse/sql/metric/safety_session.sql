@@ -1,11 +1,12 @@
--- rows for: the safety metrics
+-- rows for: the safety metrics, and what is behind a signal
 -- grain:    one session of a clinic, in no order
--- inputs:   temp.session_outcome
+-- inputs:   temp.session_outcome; $named: whether session_id is wanted, else null
 -- time:     sessions completed in [$start, $as_of); outcomes that occurred before $as_of. firmware is what the
 --           device had when the session was completed; unknown features are the level 'unknown'
 
 SELECT
   clinic_id,
+  CASE WHEN $named THEN clinic_id || '/' || session_id END AS session_id,
   patient_key,
   completed_at,
   coalesce(clinic_id || '/' || operator_id, 'unknown') AS operator,
