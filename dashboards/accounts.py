@@ -86,7 +86,7 @@ class Account:
 
 
 @contextlib.contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
+def database(path: Path) -> Iterator[sqlite3.Connection]:
     """One transaction on the accounts file, created for its owner alone."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 def kept_open(path: Path) -> Iterator[None]:
     """Meanwhile no request is the last to close the file: that one would write SQLite's log back, 5 to 10 ms
     a page."""
-    with _database(path):
+    with database(path):
         yield
 
 
@@ -132,7 +132,7 @@ def add_user(path: Path, name: str, password: str | None, role: str, clinics: Se
             "a clinic_manager needs at least one clinic; the other roles see all and name none"
         )
     hashed = "" if password is None else _hash(password)
-    with _database(path) as db:
+    with database(path) as db:
         db.execute(
             "INSERT INTO account VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
             " SET password_hash = excluded.password_hash, role = excluded.role",
@@ -149,13 +149,13 @@ def add_user(path: Path, name: str, password: str | None, role: str, clinics: Se
 
 def remove_user(path: Path, name: str) -> bool:
     """Delete the account and end its sessions; whether there was one."""
-    with _database(path) as db:
+    with database(path) as db:
         return db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount > 0
 
 
 def disable_user(path: Path, name: str, *, now: dt.datetime) -> bool:
     """Let nobody in under that name any more and end its sessions; whether there was such an account."""
-    with _database(path) as db:
+    with database(path) as db:
         if not db.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
             return False
         db.execute("INSERT OR IGNORE INTO disabled VALUES (?, ?)", (name, now.timestamp()))
@@ -174,26 +174,26 @@ def reset_password(path: Path, name: str, password: str) -> bool:
     if name in without_password(path):
         raise SettingsError(f"{name} logs in through the provider and has no password; `user add` gives one")
     add_user(path, name, password, known[name].role, sorted(known[name].clinic_ids))
-    with _database(path) as db:
+    with database(path) as db:
         db.execute("DELETE FROM failure WHERE kind = 'account' AND key = ?", (name[:64],))
     return True
 
 
 def disabled_users(path: Path) -> set[str]:
     """Names that nobody may log in under."""
-    with _database(path) as db:
+    with database(path) as db:
         return {row[0] for row in db.execute("SELECT name FROM disabled")}
 
 
 def without_password(path: Path) -> set[str]:
     """Names of those who log in through the provider only."""
-    with _database(path) as db:
+    with database(path) as db:
         return {row[0] for row in db.execute("SELECT name FROM account WHERE password_hash = ''")}
 
 
 def list_users(path: Path) -> list[Account]:
     """All accounts, by name."""
-    with _database(path) as db:
+    with database(path) as db:
         names = [row[0] for row in db.execute("SELECT name FROM account ORDER BY name")]
         return [account for name in names if (account := _account(db, name))]
 
@@ -204,7 +204,7 @@ def verify(path: Path, name: str, password: str, *, address: str, now: dt.dateti
     An unknown name costs the same as a wrong password, and counts the same.
     """
     keys = (("account", name[:64]), ("address", address[:64]))
-    with _database(path) as db:
+    with database(path) as db:
         waiting = not _take_attempt(db, keys, now)
         row = db.execute(
             "SELECT password_hash FROM account WHERE name = ? AND name NOT IN (SELECT name FROM disabled)"
@@ -214,7 +214,7 @@ def verify(path: Path, name: str, password: str, *, address: str, now: dt.dateti
     right = _matches(row[0] if row else _NOBODY, password) and row is not None
     if waiting or not right:
         return None
-    with _database(path) as db:
+    with database(path) as db:
         _give_back(db, keys)
         if _hasher.check_needs_rehash(row[0]):
             db.execute("UPDATE account SET password_hash = ? WHERE name = ?", (_hash(password), name))
@@ -228,7 +228,7 @@ def signed_on(path: Path, issuer: str, subject: str, name: str) -> Account | Non
     `subject`, which a provider never gives to anybody else, and has it alone: the same name opens nothing for
     another person, and another name does not lock them out.
     """
-    with _database(path) as db:
+    with database(path) as db:
         db.execute(
             "INSERT OR IGNORE INTO subject SELECT name, ?, ? FROM account"
             " WHERE name = ? AND password_hash = '' AND name NOT IN (SELECT name FROM disabled)",
@@ -315,7 +315,7 @@ class Sessions:
         """A new session; its 256-bit token."""
         token = secrets.token_urlsafe(32)
         now = self._clock().timestamp()
-        with _database(self._path) as db:
+        with database(self._path) as db:
             db.execute("DELETE FROM web_session WHERE started_at < ?", (now - ABSOLUTE.total_seconds(),))
             db.execute(
                 "INSERT INTO web_session VALUES (?, ?, ?, ?)",
@@ -330,7 +330,7 @@ class Sessions:
         """
         now = self._clock().timestamp()
         key = self._key("session", token)
-        with _database(self._path) as db:
+        with database(self._path) as db:
             row = db.execute(
                 "SELECT name FROM web_session WHERE token_hash = ? AND seen_at > ? AND started_at > ?",
                 (key, now - IDLE.total_seconds(), now - ABSOLUTE.total_seconds()),
@@ -342,7 +342,7 @@ class Sessions:
             return _account(db, row[0])
 
     def end(self, token: str) -> None:
-        with _database(self._path) as db:
+        with database(self._path) as db:
             db.execute("DELETE FROM web_session WHERE token_hash = ?", (self._key("session", token),))
 
     def form_token(self, cookie: str) -> str:

@@ -98,6 +98,17 @@ def _y(field: str, title: str | None = None, **given: Any) -> Spec:
     return {"field": field, "type": "quantitative", "title": title and say(title), **given}
 
 
+def _by_name() -> Spec:
+    """One line a name, in the order of the rows' `order`."""
+    return {
+        "field": "name",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "order"},
+        "axis": {"labelLimit": 220, "domain": False, "ticks": False},
+    }
+
+
 def _tooltip(titles: dict[str, str]) -> list[Spec]:
     return [{"field": field, "type": "nominal", "title": say(title)} for field, title in titles.items()]
 
@@ -213,13 +224,7 @@ def forest(rows: Rows, title: str, *, reference: float = 1.0, log: bool = True) 
         "scale": scale,
         "axis": {"tickCount": 6},
     }
-    y = {
-        "field": "name",
-        "type": "nominal",
-        "title": None,
-        "sort": {"field": "order"},
-        "axis": {"labelLimit": 220, "domain": False, "ticks": False},
-    }
+    y = _by_name()
     tips = _tooltip(_GROUP_TIPS)
     href = {"field": "url", "type": "nominal"}
     layers: list[Spec] = [
@@ -422,20 +427,13 @@ def balance(rows: Rows) -> Spec:
 
     `rows`: name, order, before, after, before_text, after_text.
     """
-    x = {
-        "field": "before",
+    x: Spec = {
         "type": "quantitative",
         "title": say("standardised difference, either side"),
         "scale": {"zero": True},
         "axis": {"tickCount": 6},
     }
-    y = {
-        "field": "name",
-        "type": "nominal",
-        "title": None,
-        "sort": {"field": "order"},
-        "axis": {"labelLimit": 220, "domain": False, "ticks": False},
-    }
+    y = _by_name()
     tips = _tooltip({"name": "Covariate", "before_text": "Before", "after_text": "After"})
     layers: list[Spec] = [
         {"mark": _mark("rule", "limit-line"), "encoding": {"x": {"datum": 0.1, "type": "quantitative"}}},
@@ -443,7 +441,7 @@ def balance(rows: Rows) -> Spec:
             {
                 "transform": [{"filter": f"isValid(datum.{field})"}],
                 "mark": _mark("point", style),
-                "encoding": {"x": {**x, "field": field}, "y": y, "tooltip": tips},
+                "encoding": {"x": x | {"field": field}, "y": y, "tooltip": tips},
             }
             for field, style in (("before", "own-provisional"), ("after", "own-settled"))
             if any(row[field] is not None for row in rows)

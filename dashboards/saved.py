@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboards import accounts
 from dashboards.security import local_target
 
 MOST = 50
@@ -60,10 +61,6 @@ def listed(path: Path, name: str) -> list[View]:
 @contextlib.contextmanager
 def _database(path: Path) -> Iterator[sqlite3.Connection]:
     """One transaction on the accounts file, where the views are kept."""
-    db = sqlite3.connect(path, timeout=10)
-    try:
+    with accounts.database(path) as db:
         db.execute(_SCHEMA)
-        with db:
-            yield db
-    finally:
-        db.close()
+        yield db

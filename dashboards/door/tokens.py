@@ -96,12 +96,6 @@ def _hash(secret: str) -> str:
 @contextlib.contextmanager
 def _database(path: Path) -> Iterator[sqlite3.Connection]:
     """One transaction on the accounts file, where the tokens are kept."""
-    accounts.list_users(path)  # makes the file
-    db = sqlite3.connect(path, timeout=10)
-    try:
-        db.execute("PRAGMA foreign_keys = ON")
+    with accounts.database(path) as db:
         db.execute(_SCHEMA)
-        with db:
-            yield db
-    finally:
-        db.close()
+        yield db

@@ -74,26 +74,31 @@ def fill(bootstrap: str, frames: int, seed: int, *, first: int = 0) -> None:
 
 def ours(bootstrap: str, frames: int) -> dict[str, Any]:
     """Our loop: typed, validated, de-duplicated, accounted, committed."""
-    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.load(home=folder, kafka_bootstrap_servers=bootstrap)
-        connection = store.connect(settings.location)
-        store.migrate(connection, settings.location)
-        commits: list[tuple[float, int]] = []
-        lander = Lander(settings, connection, lambda: dt.datetime.now(dt.UTC))
-        stop = threading.Event()
+        return land_all(folder, bootstrap, frames)
 
-        def landed(totals: Totals) -> None:
-            commits.append((time.monotonic(), totals.landed))
-            if totals.landed >= frames:
-                stop.set()
 
-        ready = time.monotonic()
-        totals = lander.run(stop, seconds=600, after_batch=landed)
-        lander.close()
-        assert totals.landed == frames, totals
-        connection.close()
-        return _figures(started, ready, commits)
+def land_all(home: str, bootstrap: str, frames: int) -> dict[str, Any]:
+    """Land everything there is into the warehouse of this home, made where there is none."""
+    started = time.monotonic()
+    settings = Settings.load(home=home, kafka_bootstrap_servers=bootstrap)
+    connection = store.connect(settings.location)
+    store.migrate(connection, settings.location)
+    commits: list[tuple[float, int]] = []
+    lander = Lander(settings, connection, lambda: dt.datetime.now(dt.UTC))
+    stop = threading.Event()
+
+    def landed(totals: Totals) -> None:
+        commits.append((time.monotonic(), totals.landed))
+        if totals.landed >= frames:
+            stop.set()
+
+    ready = time.monotonic()
+    totals = lander.run(stop, seconds=900, after_batch=landed)
+    lander.close()
+    connection.close()
+    assert totals.landed == frames, totals
+    return _figures(started, ready, commits)
 
 
 def baseline(bootstrap: str, frames: int) -> dict[str, Any]:

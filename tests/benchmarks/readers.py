@@ -7,7 +7,6 @@ one statement after the other, with a pause of `--pause` seconds. Only ratios wi
 """
 
 import argparse
-import datetime as dt
 import itertools
 import json
 import os
@@ -22,11 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.landing import Lander, Totals
-from flows.settings import Settings
 from flows.stack.stack import THRIFT
 from producers.publisher import create_topics
-from tests.benchmarks.landing import _figures, fill
+from tests.benchmarks.landing import fill, land_all
 from tests.conftest import Broker
 from tests.door.test_door import Client, served, token_for
 from warehouse import store
@@ -37,28 +34,6 @@ QUESTIONS = (
     "SELECT avg(battery_percent) AS battery, count(DISTINCT session_id) AS sessions FROM raw.telemetry_frame",
     "FROM mart.freshness",
 )
-
-
-def land(home: str, bootstrap: str, frames: int) -> dict[str, Any]:
-    """Land everything there is, as fast as it goes."""
-    started = time.monotonic()
-    settings = Settings.load(home=home, kafka_bootstrap_servers=bootstrap)
-    connection = store.connect(settings.location)
-    commits: list[tuple[float, int]] = []
-    lander = Lander(settings, connection, lambda: dt.datetime.now(dt.UTC))
-    stop = threading.Event()
-
-    def landed(totals: Totals) -> None:
-        commits.append((time.monotonic(), totals.landed))
-        if totals.landed >= frames:
-            stop.set()
-
-    ready = time.monotonic()
-    totals = lander.run(stop, seconds=900, after_batch=landed)
-    lander.close()
-    connection.close()
-    assert totals.landed == frames, totals
-    return _figures(started, ready, commits)
 
 
 @contextmanager
@@ -123,7 +98,7 @@ def main() -> None:
     parser.add_argument("--bootstrap", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.land:
-        print(json.dumps(land(given.land, given.bootstrap, given.frames)))
+        print(json.dumps(land_all(given.land, given.bootstrap, given.frames)))
         return
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(Path(folder))
