@@ -181,14 +181,17 @@ def main() -> None:
     parser.add_argument("--clinics", type=int, default=50)
     parser.add_argument("--commits", type=int, default=0)
     parser.add_argument("--memory", default="2GB", help="DuckDB's limit")
+    parser.add_argument("--home", type=Path, help="an empty folder to leave the warehouse in")
     parser.add_argument("--json", action="store_true", help="one line")
     given = vars(parser.parse_args())
     indent = None if given.pop("json") else 1
-    home = Path(tempfile.mkdtemp())
+    kept_home = given.pop("home")
+    home = kept_home or Path(tempfile.mkdtemp())
     try:
         print(json.dumps(measure(home, **given), indent=indent))
     finally:
-        shutil.rmtree(home)
+        if not kept_home:
+            shutil.rmtree(home)
 
 
 if __name__ == "__main__":
