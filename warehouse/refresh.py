@@ -8,7 +8,8 @@ sql/schedule/*.sql (facts, courses, windows) -> warehouse.metrics.schedule -> ma
 
 import datetime as dt
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -24,16 +25,12 @@ YEAR = dt.timedelta(days=365)
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """All that one refresh found out: RESULT rows, the looks taken, the day's case-mix model, who is due, and
-    the rows of the marts of findings by name."""
+Found = dict[str, pl.DataFrame]
+"""What a refresh, or one part of it, found out: `rows` (RESULT), `looks` taken, the day's `case_mix` model,
+who is `due`, and the rows of the marts of findings, each by the mart's name."""
 
-    rows: pl.DataFrame
-    looks: pl.DataFrame
-    model: CaseMixModel | None
-    due: pl.DataFrame
-    findings: dict[str, pl.DataFrame]
+_APART = frozenset(("rows", "looks", "case_mix", "due"))
+"""Found, but no mart of findings: each of these is kept in a way of its own."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +68,17 @@ def refresh(
         try:
             with kept.update(connection, rebuild=rebuild) as marts:
                 measured = _measure(connection, as_of)
-                warnings = _checked(connection, measured.rows)
-            rows = measured.rows.with_columns(
-                as_of=pl.lit(as_of),
-                snapshot_id=pl.lit(marts.snapshot_id),
-                computed_at=pl.lit(_utc(computed_at)),
-            )
-            _replace(connection, location, replace(measured, rows=rows), marts, as_of, _utc(computed_at))
+                warnings = _checked(connection, measured["rows"])
+            _replace(connection, location, measured, marts, as_of, _utc(computed_at))
             break
         except WarehouseConflict:
             if attempt == _ATTEMPTS:
                 raise
         finally:
             kept.forget(connection)
-    return RefreshReport(
-        as_of, marts.snapshot_id, rows.height, marts.patients, warnings, time.perf_counter() - began
-    )
+    seconds = time.perf_counter() - began
+    height = measured["rows"].height
+    return RefreshReport(as_of, marts.snapshot_id, height, marts.patients, warnings, seconds)
 
 
 def refresh_if_changed(
@@ -109,43 +101,78 @@ def refresh_if_changed(
     return refresh(connection, location, as_of=as_of, computed_at=computed_at)
 
 
-def _measure(connection: Connection, as_of: dt.datetime) -> _Measured:
-    """RESULT rows of every card, from the marts as `kept.update` shows them."""
+def _rates(connection: Connection, as_of: dt.datetime) -> Found:
+    """Plain rates and shares of the year."""
     connection.execute(store.statement("metric/scope"))
+    made = {
+        "adverse_event_incidence": metrics.adverse_event_incidence,
+        "maintenance_on_time": metrics.maintenance_on_time,
+        "device_in_calibration": metrics.device_in_calibration,
+        "follow_up_coverage": metrics.follow_up_coverage,
+    }
+    year = {"start": as_of - YEAR, "as_of": as_of}
+    return {"rows": pl.concat([make(_grain(connection, name, **year)) for name, make in made.items()])}
 
-    def grain(name: str, **parameters: Any) -> pl.DataFrame:
-        bound = parameters or {"start": as_of - YEAR, "as_of": as_of}
-        return connection.execute(store.statement(f"metric/{name}"), bound).pl()
 
-    sessions = grain("safety_session", start=as_of - YEAR, as_of=as_of, named=False).drop("session_id")
-    safety = metrics.safety_metrics(sessions, grain("looks", as_of=as_of), start=as_of - YEAR, as_of=as_of)
-    scores = grain("protocol_improvement")
+def _safety(connection: Connection, as_of: dt.datetime) -> Found:
+    """Adverse events held against the others' with the same case mix, in sequence, and as reported."""
+    year = {"start": as_of - YEAR, "as_of": as_of}
+    sessions = _grain(connection, "safety_session", **year, named=False).drop("session_id")
+    safety = metrics.safety_metrics(sessions, _grain(connection, "looks", as_of=as_of), **year)
+    found = {"rows": safety.rows, "looks": safety.looks, "hierarchy_test": safety.hierarchy}
+    return found | ({"case_mix": _model_rows(safety.model)} if safety.model else {})
+
+
+def _schedule(connection: Connection, as_of: dt.datetime) -> Found:
+    """What protocols do, and whether patients and devices keep their schedule."""
+    year = {"start": as_of - YEAR, "as_of": as_of}
+    connection.execute(store.statement("metric/scope"))
+    scores = _grain(connection, "protocol_improvement", **year)
+    improvement = metrics.protocol_improvement(scores, _grain(connection, "protocol_scope", **year))
     schedule = metrics.schedule(_facts(connection, scores, as_of), start=as_of - YEAR, as_of=as_of)
-    rows = pl.concat(
-        [
-            metrics.adverse_event_incidence(grain("adverse_event_incidence")),
-            metrics.protocol_improvement(scores, grain("protocol_scope")),
-            metrics.maintenance_on_time(grain("maintenance_on_time")),
-            metrics.device_in_calibration(grain("device_in_calibration")),
-            metrics.follow_up_coverage(grain("follow_up_coverage")),
-            safety.rows,
-            schedule.rows,
-        ]
-    )
-    previous = grain("previous", day=_day(as_of))
-    events = _finding(connection, "adverse_event", start=as_of - YEAR, as_of=as_of)
-    errors = _finding(connection, "depth_error", as_of=as_of)
-    findings = {
-        "left_out": _finding(connection, "left_out", start=as_of - YEAR, as_of=as_of),
-        "hierarchy_test": safety.hierarchy,
-        "severity_trend": metrics.severity(events),
-        "device_drift": metrics.device_drift(errors, as_of=as_of.date()),
+    return {
+        "rows": pl.concat([improvement, schedule.rows]),
+        "due": schedule.due,
         "protocol_rank": schedule.protocols,
         "protocol_balance": schedule.balance,
     }
+
+
+def _findings(connection: Connection, as_of: dt.datetime) -> Found:
+    """What stands beside the metrics: sessions left out, severity, drift, what is reported together."""
+    year = {"start": as_of - YEAR, "as_of": as_of}
+    events = _finding(connection, "adverse_event", **year)
+    errors = _finding(connection, "depth_error", as_of=as_of)
+    found = {
+        "left_out": _finding(connection, "left_out", **year),
+        "severity_trend": metrics.severity(events),
+        "device_drift": metrics.device_drift(errors, as_of=as_of.date()),
+    }
     if not _finding(connection, "pairs_of_day", day=_day(as_of))["found"][0]:
-        findings["reported_pair"] = metrics.reported_pairs(events)
-    return _Measured(metrics.with_history(rows, previous), safety.looks, safety.model, schedule.due, findings)
+        found["reported_pair"] = metrics.reported_pairs(events)
+    return found
+
+
+PARTS: Mapping[str, Callable[[Connection, dt.datetime], Found]] = {
+    "rates": _rates,
+    "safety": _safety,
+    "schedule": _schedule,
+    "findings": _findings,
+}
+"""Independent of each other: each reads the marts as `kept.update` shows them, and writes nothing."""
+
+
+def _measure(connection: Connection, as_of: dt.datetime) -> Found:
+    """All parts, and each row's history."""
+    parts = [part(connection, as_of) for part in PARTS.values()]
+    rows = pl.concat([part["rows"] for part in parts if "rows" in part])
+    previous = _grain(connection, "previous", day=_day(as_of))
+    found = {name: table for part in parts for name, table in part.items()}
+    return found | {"rows": metrics.with_history(rows, previous)}
+
+
+def _grain(connection: Connection, name: str, **bind: Any) -> pl.DataFrame:
+    return connection.execute(store.statement(f"metric/{name}"), bind).pl()
 
 
 def _finding(connection: Connection, name: str, **bind: Any) -> pl.DataFrame:
@@ -185,7 +212,7 @@ def _facts(connection: Connection, scores: pl.DataFrame, as_of: dt.datetime) -> 
 def _replace(
     connection: Connection,
     location: Location,
-    measured: _Measured,
+    measured: Found,
     marts: kept.Update,
     as_of: dt.datetime,
     at: dt.datetime,
@@ -196,7 +223,9 @@ def _replace(
     All in one transaction: a flag and the signal it opens are seen together or not at all.
     """
     snapshot_id = marts.snapshot_id
-    model = _model_rows(measured.model, as_of, snapshot_id)
+    stamp = (pl.lit(as_of).alias("as_of"), pl.lit(snapshot_id).alias("snapshot_id"))
+    found = {name: table.with_columns(stamp) for name, table in measured.items() if name != "looks"}
+    rows = found["rows"].with_columns(computed_at=pl.lit(at))
     with store.transaction(connection, location):
         kept.save(connection, marts)
         there = _computed(connection, as_of)["snapshot_id"]
@@ -207,26 +236,20 @@ def _replace(
         newest = store.rows(connection, store.statement("metric/newest"))[0]["as_of"]
         day = {"day": _day(as_of)}
         connection.execute(store.statement("metric/forget"), day)
-        _insert(connection, "metric_rows", measured.rows, "metric/remember")
+        _execute_with(connection, "metric_rows", rows, "metric/remember")
         metric_cards.remember(connection)
         connection.execute(store.statement("metric/forget_case_mix"), day)
-        _insert(connection, "model_rows", model, "metric/remember_case_mix")
+        if "case_mix" in found:
+            _execute_with(connection, "model_rows", found["case_mix"], "metric/remember_case_mix")
         # A day recomputed later repeats no look and moves no signal: what was decided stays decided.
         if newest is None or as_of >= newest:
-            looks = _not_there(measured.looks, connection, as_of)
+            looks = _not_there(measured["looks"], connection, as_of)
             _insert(connection, "look_rows", looks, "metric/remember_looks")
-            signals.follow(connection, measured.rows, at=at)
-            _replace_due(connection, measured.due, as_of, snapshot_id)
-            for name, found in measured.findings.items():
-                dated = found.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
-                _execute_with(connection, "finding_rows", dated, f"finding/replace_{name}")
-
-
-def _replace_due(connection: Connection, due: pl.DataFrame, as_of: dt.datetime, snapshot_id: int) -> None:
-    """The due list is of the newest day only."""
-    connection.execute(store.statement("schedule/forget_due"))
-    rows = due.with_columns(as_of=pl.lit(as_of), snapshot_id=pl.lit(snapshot_id))
-    _insert(connection, "due_rows", rows, "schedule/remember_due")
+            signals.follow(connection, rows, at=at)
+            connection.execute(store.statement("schedule/forget_due"))
+            _insert(connection, "due_rows", found["due"], "schedule/remember_due")
+            for name in sorted(found.keys() - _APART):
+                _execute_with(connection, "finding_rows", found[name], f"finding/replace_{name}")
 
 
 def _not_there(looks: pl.DataFrame, connection: Connection, as_of: dt.datetime) -> pl.DataFrame:
@@ -249,9 +272,7 @@ def _execute_with(connection: Connection, name: str, rows: pl.DataFrame, stateme
         connection.unregister(name)
 
 
-def _model_rows(model: CaseMixModel | None, as_of: dt.datetime, snapshot_id: int) -> pl.DataFrame:
-    if model is None:
-        return pl.DataFrame()
+def _model_rows(model: CaseMixModel) -> pl.DataFrame:
     return pl.DataFrame(
         {"term": model.terms, "coefficient": model.coefficients, "error": model.errors}
     ).with_columns(
@@ -260,8 +281,6 @@ def _model_rows(model: CaseMixModel | None, as_of: dt.datetime, snapshot_id: int
         outcome=pl.lit("session with an adverse event"),
         sessions=pl.lit(model.trials),
         events=pl.lit(model.events),
-        as_of=pl.lit(as_of),
-        snapshot_id=pl.lit(snapshot_id),
     )
 
 
