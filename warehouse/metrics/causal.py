@@ -134,11 +134,8 @@ def _outcome(frame: pl.DataFrame, name: str) -> np.ndarray:
 def _cells(
     frame: pl.DataFrame, outcome: str, treatment: str, cluster: str | None, covariates: Sequence[str]
 ) -> _Data:
-    """Rows that are equal in all that a method looks at, as one cell, in the order of their values.
-
-    A model of categories then costs what its cells cost, however many patients they hold. Nothing is rounded
-    or binned: with a fractional covariate rows stay as they are.
-    """
+    """Rows that are equal in all that a method looks at, as one cell, see `columns.cells`; with a fractional
+    covariate rows stay as they are."""
     columns = list(dict.fromkeys([outcome, treatment, *covariates]))
     if any(frame.schema[name].is_float() for name in covariates if name in frame.columns):
         return _data(frame, outcome, treatment, cluster)
@@ -606,13 +603,16 @@ def _centre(means: _Means, measure: str) -> tuple[float, np.ndarray]:
     )
 
 
-def mean_error(influence: np.ndarray, clusters: np.ndarray | None = None) -> float:
+def mean_error(
+    influence: np.ndarray, clusters: np.ndarray | None = None, size: np.ndarray | None = None
+) -> float:
     """Standard error of a mean from its influences; with clusters, of sums over clusters, with the factor
-    m / (m - 1). Source: Liang and Zeger, Biometrika 73 (1986) 13-22."""
-    n = len(influence)
+    m / (m - 1). `size`: how many rows have each influence, one unless given. Source: Liang and Zeger,
+    Biometrika 73 (1986) 13-22."""
+    each = np.ones(len(influence)) if size is None else size
     if clusters is None:
-        return float(np.sqrt(influence @ influence)) / n
-    return _clustered_error(np.bincount(clusters, weights=influence), n)
+        return float(np.sqrt((each * influence) @ influence) / each.sum())
+    return _clustered_error(np.bincount(clusters, weights=each * influence), int(each.sum()))
 
 
 def _clustered_error(sums: np.ndarray, rows: int) -> float:

@@ -70,6 +70,16 @@ def starts(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return first
 
 
+def cells(frame: pl.DataFrame, columns: Sequence[str], *, size: str = "_size") -> pl.DataFrame:
+    """Rows that are equal in `columns` as one, in the order of their values, with their number in `size`.
+
+    A model of categories then costs what its cells cost, however many patients they hold. Nothing is rounded
+    or binned: with fractions among the columns there may be as many cells as rows.
+    """
+    alike = list(dict.fromkeys(columns))
+    return frame.group_by(alike).agg(pl.len().cast(pl.Float64).alias(size)).sort(alike)
+
+
 def two_sided(level: float) -> float:
     """The standard normal quantile of a two-sided interval of that level."""
     if not 0 < level < 1:

@@ -95,13 +95,18 @@ def clipped(scores: np.ndarray, clip: tuple[float, float] | None) -> tuple[np.nd
 
 
 def inverse_probability_weights(
-    scores: np.ndarray, treated: np.ndarray, *, estimand: Estimand = "ATE", stabilised: bool = True
+    scores: np.ndarray,
+    treated: np.ndarray,
+    *,
+    estimand: Estimand = "ATE",
+    stabilised: bool = True,
+    size: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weights that make both groups look like the target population.
 
     ATE: 1/e for the treated, 1/(1-e) for controls; ATT: 1 and e/(1-e); ATC: (1-e)/e and 1. Stabilised ATE
     weights are multiplied by the group's share, so that they average about 1; the estimates of normalised
-    estimators do not change by it.
+    estimators do not change by it. `size`: as for `fit_propensity`.
     Source: Robins, Hernán and Brumback, Epidemiology 11 (2000) 550-560; ATT: Hirano and Imbens, Health
     Services and Outcomes Research Methodology 2 (2001) 259-278.
     """
@@ -111,7 +116,7 @@ def inverse_probability_weights(
         return np.where(treated, (1 - scores) / scores, 1.0)
     if estimand != "ATE":
         raise CheckFailed(f"estimand: must be ATE, ATT or ATC, is {estimand}")
-    share = treated.mean() if stabilised else 1.0
+    share = np.average(treated, weights=size) if stabilised else 1.0
     other = 1 - share if stabilised else 1.0
     return np.where(treated, share / scores, other / (1 - scores))
 

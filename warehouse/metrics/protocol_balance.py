@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from warehouse.metrics.balance import balance_table
+from warehouse.metrics.columns import cells
 from warehouse.metrics.propensity import fit_propensity, inverse_probability_weights
 from warehouse.metrics.regression import NotEstimable
 
@@ -28,7 +29,7 @@ def protocol_balance(
     """
     own = int(compared[treatment].sum())
     return (
-        _table(compared, treatment, covariates)
+        _table(cells(compared, (treatment, *covariates)), treatment, covariates)
         .with_columns(
             pl.col("term")
             .str.split_exact("=", 1)
@@ -45,13 +46,18 @@ def protocol_balance(
     )
 
 
-def _table(compared: pl.DataFrame, treatment: str, covariates: Sequence[str]) -> pl.DataFrame:
+def _table(alike: pl.DataFrame, treatment: str, covariates: Sequence[str]) -> pl.DataFrame:
+    size = alike["_size"].to_numpy()
     try:
-        model = fit_propensity(compared, treatment=treatment, covariates=covariates)
+        model = fit_propensity(alike, treatment=treatment, covariates=covariates, size=size)
     except NotEstimable as reason:
-        plain = balance_table(compared, treatment=treatment, covariates=covariates)
+        plain = balance_table(alike, treatment=treatment, covariates=covariates, size="_size")
         return plain.with_columns(reason=pl.coalesce("reason", pl.lit(f"not weighted: {reason}")))
-    weight = pl.Series("_weight", inverse_probability_weights(model.scores, model.treated))
+    weight = pl.Series("_weight", inverse_probability_weights(model.scores, model.treated, size=size))
     return balance_table(
-        compared.with_columns(weight), treatment=treatment, covariates=covariates, weights="_weight"
+        alike.with_columns(weight),
+        treatment=treatment,
+        covariates=covariates,
+        weights="_weight",
+        size="_size",
     )

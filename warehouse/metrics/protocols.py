@@ -10,7 +10,8 @@ from scipy import special
 
 from producers.contracts.errors import CheckFailed
 from warehouse.metrics.causal import mean_error
-from warehouse.metrics.columns import codes, flags, numbers, two_sided
+from warehouse.metrics.columns import cells, codes, flags, numbers, require, two_sided
+from warehouse.metrics.propensity import effective_sample_size
 from warehouse.metrics.regression import NotEstimable, design, least_squares, logistic
 
 Adjustment = Literal["holm", "benjamini-hochberg", "bonferroni", "none"]
@@ -74,17 +75,22 @@ def adjust_p(p: Sequence[float] | np.ndarray, method: Adjustment = "holm") -> np
 
 
 class _Adjusted:
-    """Doubly robust mean outcome of each protocol in the population of all, and each row's influence on
-    it."""
+    """Doubly robust mean outcome of each protocol in the population of all, and the influence on it of each
+    row of a cell of `size` equal rows."""
 
     def __init__(
         self, frame: pl.DataFrame, outcome: str, protocol: str, covariates: Sequence[str], cluster: str | None
     ) -> None:
-        truth = frame.schema.get(outcome) == pl.Boolean
+        clusters = () if cluster is None else (cluster,)
+        columns = (outcome, protocol, *covariates, *clusters)
+        require(frame, "protocols", columns)
+        frame = cells(frame, columns)
+        self.size = frame["_size"].to_numpy()
+        truth = frame.schema[outcome] == pl.Boolean
         self.y = flags(frame, "protocols", outcome) * 1.0 if truth else numbers(frame, "protocols", outcome)
         self.group, keys = codes(frame, "protocols", (protocol,))
         self.names = keys[protocol].cast(pl.String).to_list() if keys.height else []
-        self.clusters = None if cluster is None else codes(frame, "protocols", (cluster,))[0]
+        self.clusters = codes(frame, "protocols", clusters)[0] if clusters else None
         self.built = design(frame, "protocols", covariates)
         self.binary = bool(np.isin(self.y, (0.0, 1.0)).all())
         self.means: dict[int, float] = {}
@@ -101,17 +107,24 @@ class _Adjusted:
         x, mine = self.built.matrix, self.group == number
         if len(self.names) < 2:
             raise NotEstimable("there is only one protocol")
-        if mine.sum() <= x.shape[1]:
-            raise NotEstimable(f"{int(mine.sum())} patients are too few for {x.shape[1]} terms")
-        chance = logistic(x, mine.astype(float), self.built.terms).predict(x)
+        if self.patients(number) <= x.shape[1]:
+            raise NotEstimable(f"{self.patients(number)} patients are too few for {x.shape[1]} terms")
+        chance = logistic(x, mine.astype(float), self.built.terms, self.size).predict(x)
         fit = (logistic if self.binary and 0 < self.y[mine].mean() < 1 else least_squares)(
-            x[mine], self.y[mine], self.built.terms
+            x[mine], self.y[mine], self.built.terms, self.size[mine]
         )
         predicted = fit.predict(x)
         plug_in = predicted + np.where(mine, (self.y - predicted) / chance, 0.0)
-        self.means[number] = float(plug_in.mean())
-        self.influence[number] = plug_in - plug_in.mean()
+        self.means[number] = float(self.size @ plug_in / self.size.sum())
+        self.influence[number] = plug_in - self.means[number]
         self.chance[number] = chance
+
+    def patients(self, number: int) -> int:
+        return int(self.size[self.group == number].sum())
+
+    def crude_mean(self, number: int) -> float:
+        mine = self.group == number
+        return float(self.size[mine] @ self.y[mine] / self.size[mine].sum())
 
 
 def protocol_means(
@@ -139,17 +152,17 @@ def _means(adjusted: _Adjusted, level: float) -> pl.DataFrame:
     for number, name in enumerate(adjusted.names):
         mine = adjusted.group == number
         row: dict[str, object] = {
-            "protocol": name, "patients": int(mine.sum()), "crude_mean": float(adjusted.y[mine].mean()),
-            "level": level, "reason": adjusted.reasons.get(number),
+            "protocol": name, "patients": adjusted.patients(number),
+            "crude_mean": adjusted.crude_mean(number), "level": level, "reason": adjusted.reasons.get(number),
         }  # fmt: skip
         if number in adjusted.means:
-            error = mean_error(adjusted.influence[number], adjusted.clusters)
+            error = mean_error(adjusted.influence[number], adjusted.clusters, adjusted.size)
             weights = 1 / adjusted.chance[number][mine]
             value = adjusted.means[number]
             row |= {
                 "value": value, "standard_error": error,
                 "lower": value - quantile * error, "upper": value + quantile * error,
-                "effective_size": float(weights.sum() ** 2 / (weights @ weights)),
+                "effective_size": effective_sample_size(weights, adjusted.size[mine]),
                 "least_chance": float(adjusted.chance[number].min()),
             }  # fmt: skip
         rows.append(row)
@@ -194,7 +207,7 @@ def _differences(
     ]
     estimable = [pair for pair in pairs if all(number in adjusted.means for number in pair)]
     errors = {
-        (i, j): mean_error(adjusted.influence[i] - adjusted.influence[j], adjusted.clusters)
+        (i, j): mean_error(adjusted.influence[i] - adjusted.influence[j], adjusted.clusters, adjusted.size)
         for i, j in estimable
     }
     values = {(i, j): adjusted.means[i] - adjusted.means[j] for i, j in estimable}
@@ -204,9 +217,9 @@ def _differences(
     quantile = two_sided(1 - (1 - level) / len(estimable) if simultaneous else level)
     rows = []
     for i, j in pairs:
-        crude = adjusted.y[adjusted.group == i].mean() - adjusted.y[adjusted.group == j].mean()
+        crude = adjusted.crude_mean(i) - adjusted.crude_mean(j)
         row: dict[str, object] = {
-            "protocol": names[i], "against": names[j], "crude_difference": float(crude), "level": level,
+            "protocol": names[i], "against": names[j], "crude_difference": crude, "level": level,
             "adjustment": adjustment, "important_from": important,
             "reason": adjusted.reasons.get(i) or adjusted.reasons.get(j),
         }  # fmt: skip
