@@ -46,6 +46,7 @@ FOLLOW_REFRESH = frozenset(
         "result",
         "return_curve",
         "session_list",
+        "shrunken_effect",
         "signal",
         "signal_history",
         "week_limit",

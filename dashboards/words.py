@@ -108,6 +108,7 @@ MORE = {
     "maintenance_demand": Wording("Maintenance sessions expected", "patients waiting", "", mean=True),
     "protocol_difference_crude": _grades("Difference to other protocols, unadjusted"),
     "protocol_difference_adjusted": _grades("Difference to other protocols, adjusted"),
+    "shrunken_effect": _grades("Clinics and operators by improvement"),
     "overdue_calibration_harm": Wording("Adverse events on overdue devices", "sessions", "", mean=True),
 }
 """Metrics that no report and no tile of the overview has; their cards explain them."""

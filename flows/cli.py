@@ -299,10 +299,11 @@ def metrics_list(*, json_: AsJson = False) -> None:
     from dataclasses import asdict
 
     from flows.printing import print_cards
-    from warehouse.metrics.cards import CARDS, SAFETY_CARDS
+    from warehouse.metrics.cards import CARDS, FINDING_CARDS, SAFETY_CARDS
     from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 
-    every = (*CARDS.values(), *SAFETY_CARDS.values(), *SCHEDULE_CARDS.values())
+    groups = (CARDS, SAFETY_CARDS, SCHEDULE_CARDS, FINDING_CARDS)
+    every = [card for group in groups for card in group.values()]
     cards = [asdict(card) for card in every]
     print(json.dumps(cards, indent=2, default=str)) if json_ else print_cards(cards)
 

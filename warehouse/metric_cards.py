@@ -22,7 +22,8 @@ def remember(connection: Connection) -> bool:
 
 
 def _all() -> list[MetricCard]:
-    return [*metrics.CARDS.values(), *metrics.SAFETY_CARDS.values(), *metrics.SCHEDULE_CARDS.values()]
+    groups = (metrics.CARDS, metrics.SAFETY_CARDS, metrics.SCHEDULE_CARDS, metrics.FINDING_CARDS)
+    return [card for group in groups for card in group.values()]
 
 
 def _row(card: MetricCard) -> dict[str, Any]:

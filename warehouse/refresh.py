@@ -153,11 +153,20 @@ def _findings(connection: Connection, as_of: dt.datetime) -> Found:
     return found
 
 
+def _effects(connection: Connection, as_of: dt.datetime) -> Found:
+    """Clinics and operators by what their patients gain, once a day."""
+    if _finding(connection, "effects_of_day", day=_day(as_of))["found"][0]:
+        return {}
+    scores = _finding(connection, "session_score", start=as_of - YEAR, as_of=as_of)
+    return {"shrunken_effect": metrics.shrunken_effects(scores)}
+
+
 PARTS: Mapping[str, Callable[[Connection, dt.datetime], Found]] = {
     "rates": _rates,
     "safety": _safety,
     "schedule": _schedule,
     "findings": _findings,
+    "effects": _effects,
 }
 """Independent of each other: each reads the marts as `kept.update` shows them, and writes nothing."""
 

@@ -37,6 +37,7 @@ def build(context: Context) -> Page:
             _effects(context, protocols, results, rows),
             _balance(context),
             _harm(context, protocols, results, ratios),
+            _by_whom(context),
         ),
     )
 
@@ -278,3 +279,62 @@ def _harm(context: Context, protocols: list[Row], results: Results, ratios: list
         wide=44,
     )
     return Panel("harm", "Adverse events, crude and adjusted", table, **freshness_of(ratios, context.now))
+
+
+def _by_whom(context: Context) -> Panel:
+    """Clinics and operators beside each other, drawn to the mean; as they stand, not by rank."""
+    rows = context.queries.read("shrunken_effect", clinic=context.clinic)
+    lines = [
+        Line(
+            f"{row['scale']}.{row['operator'] or row['clinic_id']}",
+            (
+                text(row["scale"]),
+                text(row["operator"] or row["display_name"] or row["clinic_id"]),
+                Cell(number(row["patients"], 0), raw={"": row["patients"]}),
+                Cell(number(row["sessions"], 0), raw={"": row["sessions"]}),
+                _drawn(row, ""),
+                _drawn(row, "standardised"),
+                text(row["reason"], lang="en"),
+            ),
+        )
+        for row in rows
+    ]
+    columns = (
+        Column("scale", "Scale"),
+        Column("name", "Clinic or operator"),
+        Column("patients", "Patients", numeric=True),
+        Column("sessions", "Sessions", numeric=True),
+        Column("value", "Difference in units of the scale", numeric=True, parts=_LIMITED),
+        Column("standardised", "In standard deviations", numeric=True, parts=_LIMITED),
+        Column("reason", "Note"),
+    )
+    table = Table(
+        "whom",
+        "Improvement by clinic and operator",
+        columns,
+        tuple(lines),
+        "No clinic or operator with five scored patients yet.",
+        shown=40,
+        wide=44,
+    )
+    note = (
+        "Above 0 is better: a clinic against the network, an operator against the own clinic, with the same "
+        "case mix, drawn to 0 the more, the fewer patients are known. No ranking: where intervals overlap, "
+        "nothing says who is better."
+    )
+    data_to = words.moment(rows[0]["as_of"]) if rows else ""
+    return Panel("whom", "By clinic and operator", table, note, None, data_to)
+
+
+_LIMITED = ("", "lower", "upper")
+
+
+def _drawn(row: Row, unit: str) -> Cell:
+    """Value and interval in that unit, the scale's own unless named."""
+    names = (unit, f"{unit}_lower", f"{unit}_upper") if unit else ("value", "lower", "upper")
+    raw = dict(zip(_LIMITED, (row[name] for name in names), strict=True))
+    value, lower, upper = (None if each is None else number(each, 2, sign=True) for each in raw.values())
+    if value is None:
+        return Cell(text(None).text, tone="missing", raw=raw)
+    interval = "" if lower is None else say("{lower} to {upper}", lower=lower, upper=upper)
+    return Cell(value, interval, raw=raw)

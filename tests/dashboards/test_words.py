@@ -13,7 +13,7 @@ from dashboards.report.model import Figure
 from dashboards.state import State, UnknownState
 from dashboards.views import clocks, figures, freshness, overview
 from tests.dashboards.conftest import AS_OF, BATCH, NOW, incidence, result
-from warehouse.metrics.cards import CARDS, SAFETY_CARDS
+from warehouse.metrics.cards import CARDS, FINDING_CARDS, SAFETY_CARDS
 from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
 from warehouse.metrics.signals import due_dates
 
@@ -47,7 +47,8 @@ def test_the_same_words_as_the_report():
 
 def test_every_metric_has_its_words():
     """Each card's metric is named, by the card's own title but for the surveillance pages' short ones."""
-    known = {card.id: card for card in (*CARDS.values(), *SAFETY_CARDS.values(), *SCHEDULE_CARDS.values())}
+    groups = (CARDS, SAFETY_CARDS, SCHEDULE_CARDS, FINDING_CARDS)
+    known = {card.id: card for group in groups for card in group.values()}
     assert set(words.METRICS) | set(words.MORE) == set(known)
     for metric_id, word in words.MORE.items():
         card = known[metric_id]

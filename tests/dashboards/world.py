@@ -30,6 +30,11 @@ def rows(as_of: dt.datetime) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     made["mart.protocol_balance"] = [
         _balance(covariate, as_of) for covariate in ("skin_type=4", "session_number")
     ]
+    made["mart.shrunken_effect"] = [
+        _effect(clinic_id, operator, as_of)
+        for clinic_id, word in WORDS.items()
+        for operator in (None, f"{clinic_id}/op-{word}")
+    ]
     made["mart.surveillance_look"] = [
         _look(as_of, number, word) for word in WORDS.values() for number in (1, 2)
     ]
@@ -271,6 +276,31 @@ def _balance(term: str, as_of: dt.datetime) -> dict[str, Any]:
         "smd": -0.42,
         "smd_weighted": 0.03,
         "reason": None,
+        "as_of": as_of,
+        "snapshot_id": 1,
+    }
+
+
+def _effect(clinic_id: str, operator: str | None, as_of: dt.datetime) -> dict[str, Any]:
+    """An operator's has no limits: the level is estimated not to vary."""
+    limits = dict.fromkeys(("lower", "upper", "standardised_lower", "standardised_upper"))
+    if operator is None:
+        limits = {"lower": 0.05, "upper": 0.35, "standardised_lower": 0.08, "standardised_upper": 0.53}
+    return {
+        "scale": "gais",
+        "depth": "operator" if operator else "clinic",
+        "clinic_id": clinic_id,
+        "operator": operator,
+        "sessions": 40,
+        "patients": 20,
+        "value": 0.2 if operator is None else 0.0,
+        "standardised": 0.3 if operator is None else 0.0,
+        **limits,
+        "level": 0.95,
+        "adjusted_for": "session_number",
+        "method": "reml; prasad-rao; satterthwaite",
+        "version": 1,
+        "reason": "no limits: this level does not vary beyond chance" if operator else None,
         "as_of": as_of,
         "snapshot_id": 1,
     }

@@ -16,7 +16,7 @@ def test_cards_are_written_once(tmp_path: Path):
     store.migrate(connection, location)
     with store.transaction(connection, location):
         assert metric_cards.remember(connection)
-    cards = {*metrics.CARDS, *metrics.SAFETY_CARDS, *metrics.SCHEDULE_CARDS}
+    cards = {*metrics.CARDS, *metrics.SAFETY_CARDS, *metrics.SCHEDULE_CARDS, *metrics.FINDING_CARDS}
     ids = {row[0] for row in connection.execute("SELECT metric_id FROM mart.metric_card").fetchall()}
     assert ids == cards
     with store.transaction(connection, location):

@@ -17,7 +17,7 @@ safety, cards     the cards that flows compute every day; findings: what stands 
 """
 
 from warehouse.metrics.adherence import device_in_calibration, follow_up_coverage, maintenance_on_time
-from warehouse.metrics.cards import CARDS, SAFETY_CARDS, MetricCard
+from warehouse.metrics.cards import CARDS, FINDING_CARDS, SAFETY_CARDS, MetricCard
 from warehouse.metrics.effectiveness import protocol_improvement
 from warehouse.metrics.findings import device_drift, reported_pairs, severity
 from warehouse.metrics.frames import RESULT, with_history
@@ -25,9 +25,11 @@ from warehouse.metrics.incidence import adverse_event_incidence
 from warehouse.metrics.safety import Safety, safety_metrics
 from warehouse.metrics.schedule import NEEDED_DAYS, Facts, Schedule, schedule
 from warehouse.metrics.schedule_cards import SCHEDULE_CARDS
+from warehouse.metrics.shrunken_effects import shrunken_effects
 
 __all__ = [
     "CARDS",
+    "FINDING_CARDS",
     "NEEDED_DAYS",
     "RESULT",
     "SAFETY_CARDS",
@@ -46,5 +48,6 @@ __all__ = [
     "safety_metrics",
     "schedule",
     "severity",
+    "shrunken_effects",
     "with_history",
 ]

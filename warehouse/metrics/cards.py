@@ -238,6 +238,31 @@ SAFETY_CARDS: dict[str, MetricCard] = {
 """Cards by group of sessions: they raise flags and signals, and are no tile on a page."""
 
 
+SHRUNKEN_EFFECT = MetricCard(
+    id="shrunken_effect",
+    version=1,
+    title="Clinics and operators by improvement",
+    description=(
+        "How far the scores of a clinic's or operator's patients lie from those of the others with the same "
+        "case mix, towards better, drawn to 0 the more, the fewer they are. A clinic is held against the "
+        "network, an operator against the own clinic. Patients are not allotted at random: no proof of skill."
+    ),
+    numerator="sessions of the group with a score 14 to 90 days after them",
+    denominator="sessions with such a score, on the same scale",
+    unit="units of the scale",
+    interval="reml; prasad-rao; satterthwaite",
+    level=0.95,
+    better="higher",
+    source="Patterson and Thompson, Biometrika 58 (1971) 545-554; Robinson, Statistical Science 6 (1991) "
+    "15-32; errors: Prasad and Rao, JASA 85 (1990) 163-171",
+    strata=("session_number", "indication", "area", "skin_type", "age_band"),
+    model="patient within operator within clinic, linear",
+)
+
+FINDING_CARDS: dict[str, MetricCard] = {SHRUNKEN_EFFECT.id: SHRUNKEN_EFFECT}
+"""Cards of findings that stand in a mart of their own, mart.<id>, and not among the results."""
+
+
 def markdown(card: MetricCard) -> str:
     """The card as a page of documentation."""
     rows = {

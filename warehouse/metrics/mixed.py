@@ -4,7 +4,8 @@ rows -> sums a patient, an operator, a clinic -> restricted likelihood -> fixed 
 effects
 
 Exact, not an approximation: with nested intercepts the inverse of the covariance needs only sums within
-groups, so that the likelihood costs one pass over the groups, not over the rows.
+groups, and how far an innermost group is pulled depends on its size alone. So the likelihood costs one pass
+over the groups above the innermost, by size of these, not over the rows.
 """
 
 from collections.abc import Sequence
@@ -56,12 +57,34 @@ class MixedModel:
 
 @dataclass(frozen=True)
 class _Nested:
-    """Sums of [X y] over the innermost groups, and where each level's groups begin in the level below."""
+    """Sums of [X y] over the innermost groups, and where each level's groups begin in the level below.
+
+    `by_size`: how the innermost groups add up to all that the likelihood needs of them."""
 
     sums: np.ndarray
     starts: list[np.ndarray]
     total: np.ndarray
     rows: int
+    by_size: "_BySize"
+
+
+@dataclass(frozen=True)
+class _BySize:
+    """Innermost groups of equal size added up: `sizes` in rows, `counts` of groups, `grams` of their sums;
+    and `parts`, their sums within each group above, of the size with that `index`; a group above begins at
+    each of `starts`."""
+
+    sizes: np.ndarray
+    counts: np.ndarray
+    grams: np.ndarray
+    parts: np.ndarray
+    index: np.ndarray
+    starts: np.ndarray
+
+    def pulled(self, ratio: float) -> np.ndarray:
+        """Sums of V⁻¹[X y] over each group above the innermost, at the innermost's variance ratio."""
+        shrink = 1 + ratio * self.sizes[self.index]
+        return np.add.reduceat(self.parts / shrink[:, None], self.starts, axis=0)
 
 
 @dataclass(frozen=True)
@@ -86,10 +109,11 @@ def mixed_model(
     covariates: Sequence[str] = (),
     groups: Sequence[str] = ("clinic_id", "operator_id", "patient_key"),
     level: float = 0.95,
+    shrunken: Sequence[str] | None = None,
 ) -> MixedModel:
     """Outcome on covariates with a random intercept for each of `groups`, outermost first, each nested in
     those before it: an operator is one of a clinic, a patient one of an operator (who sees two operators has
-    two).
+    two). `shrunken`: of which levels the effects are wanted, all unless given; the outer ones cost little.
 
     REML. Raises CheckFailed for bad columns; `reason` where there is nothing to estimate.
     Source: Patterson and Thompson, Biometrika 58 (1971) 545-554; Laird and Ware, Biometrics 38 (1982)
@@ -101,6 +125,9 @@ def mixed_model(
     if not groups:
         raise CheckFailed("mixed model: needs at least one level of groups")
     require(frame, "mixed model", groups)
+    wanted = tuple(groups) if shrunken is None else tuple(shrunken)
+    if not set(wanted) <= set(groups):
+        raise CheckFailed("mixed model: shrunken must name levels of groups")
     told = frame.sort(*groups)
     y = numbers(told, "mixed model", outcome)
     built = design(told, "mixed model", covariates)
@@ -137,7 +164,7 @@ def mixed_model(
     )
     return MixedModel(
         fixed, _components(groups, nested, ratios, residual),
-        _effects(groups, nested, keys, fit, built.terms, level),
+        _effects(groups, wanted, nested, keys, fit, built.terms, level),
         -deviance / 2, told.height,
     )  # fmt: skip
 
@@ -157,16 +184,36 @@ def _nested(
     sums = np.add.reduceat(z, rows[-1], axis=0)
     # Where each outer group begins, counted in groups of the level below.
     starts = [np.searchsorted(rows[i + 1], rows[i]) for i in range(len(rows) - 1)] + [rows[-1]]
-    return _Nested(sums, starts, gram(z), told.height), keys
+    return _Nested(sums, starts, gram(z), told.height, _by_size(sums, starts)), keys
+
+
+def _by_size(sums: np.ndarray, starts: list[np.ndarray]) -> _BySize:
+    sizes, index, counts = np.unique(np.round(sums[:, 0]), return_inverse=True, return_counts=True)
+    by_size = np.split(np.argsort(index, kind="stable"), np.cumsum(counts)[:-1])
+    above = np.zeros(len(sums), dtype=np.int64)
+    if len(starts) > 1:
+        above[starts[-2][1:]] = 1
+        above = np.cumsum(above)
+    order = np.lexsort((index, above))
+    above, index = above[order], index[order]
+    parts = np.flatnonzero(np.diff(above * len(sizes) + index, prepend=-1))
+    return _BySize(
+        sizes, counts, np.stack([gram(sums[members]) for members in by_size]),
+        np.add.reduceat(sums[order], parts, axis=0), index[parts],
+        np.flatnonzero(np.diff(above[parts], prepend=-1)),
+    )  # fmt: skip
 
 
 def _deviance(nested: _Nested, ratios: np.ndarray) -> tuple[float, np.ndarray]:
     """-2 restricted log likelihood at variance ratios (level by level over the residual), the residual
     variance profiled out; and [X y]'V⁻¹[X y] with V in units of the residual variance."""
-    swept, log_determinant = nested.total.copy(), 0.0
-    sums = nested.sums
-    for index in range(len(ratios) - 1, -1, -1):
-        if index < len(ratios) - 1:
+    innermost = nested.by_size
+    shrink = 1 + ratios[-1] * innermost.sizes
+    swept = nested.total - np.tensordot(ratios[-1] / shrink, innermost.grams, axes=1)
+    log_determinant = float(innermost.counts @ np.log(shrink))
+    sums = innermost.pulled(ratios[-1])
+    for index in range(len(ratios) - 2, -1, -1):
+        if index < len(ratios) - 2:
             sums = np.add.reduceat(sums, nested.starts[index], axis=0)
         shrink = 1 + ratios[index] * sums[:, 0]  # the constant's sum is 1'V⁻¹1
         swept = swept - gram(sums, ratios[index] / shrink)
@@ -223,6 +270,7 @@ def _components(groups: Sequence[str], nested: _Nested, ratios: np.ndarray, resi
 
 def _effects(
     groups: Sequence[str],
+    wanted: Sequence[str],
     nested: _Nested,
     keys: list[pl.DataFrame],
     fit: _Fit,
@@ -234,7 +282,8 @@ def _effects(
     How far a prediction moves with the variances within their error counts twice: once as its own error, and
     once because its standard error, put in at the estimates, is too small by as much on average.
     """
-    predicted = _shrunken(nested, fit)
+    depth = 1 + max((groups.index(name) for name in wanted), default=-1)
+    predicted = _shrunken(nested, fit, depth)
     sizes = [nested.sums[:, 0]]
     for starts in reversed(nested.starts[:-1]):
         sizes.insert(0, np.add.reduceat(sizes[0], starts))
@@ -255,7 +304,7 @@ def _effects(
         effects[groups[index]] = told.drop("half").with_columns(
             pl.col("prediction_error", "lower", "upper").fill_nan(None)
         )
-    return effects
+    return {name: effects[name] for name in groups if name in wanted}
 
 
 def _with_variances(
@@ -280,7 +329,10 @@ def _with_variances(
             curvature[i, j] = bent / (4 * _STEP**2)
     told = len(free) > 0 and float(np.linalg.eigvalsh(curvature)[0]) > 0
     covariance = np.linalg.inv(curvature) if told else curvature
-    around = [[_shrunken(nested, _fit(nested, at(move), terms)) for move in (step, -step)] for step in steps]
+    depth = len(predicted)
+    around = [
+        [_shrunken(nested, _fit(nested, at(move), terms), depth) for move in (step, -step)] for step in steps
+    ]
     found = []
     for index, (value, _) in enumerate(predicted):
         if not told or fit.ratios[index] == 0:
@@ -294,26 +346,27 @@ def _with_variances(
     return found
 
 
-def _shrunken(nested: _Nested, fit: _Fit) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Best linear unbiased predictions and their variances, the ratios taken as known; outermost first: each
-    level explains what those above have left.
+def _shrunken(nested: _Nested, fit: _Fit, depth: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Best linear unbiased predictions and their variances, the ratios taken as known; of the
+    outermost `depth` levels: each explains what those above have left.
 
     The prediction is linear in y, so that the same steps on the columns of X say how it moves with the fixed
     effects; their error is added to that of the prediction.
     """
     ratios, residual, beta = fit.ratios, fit.residual, fit.beta
     levels = len(ratios)
-    rest, weight = nested.sums, nested.sums[:, 0]  # 1'V⁻¹[X y] and 1'V⁻¹1, innermost first
-    below = [(rest, weight)]
+    below = [nested.sums]  # V⁻¹[X y] added up by group, innermost first
     for index in range(levels - 1, 0, -1):
-        shrink = 1 + ratios[index] * weight
-        rest = np.add.reduceat(rest / shrink[:, None], nested.starts[index - 1], axis=0)
-        weight = np.add.reduceat(weight / shrink, nested.starts[index - 1])
-        below.append((rest, weight))
+        if index == levels - 1:
+            below.append(nested.by_size.pulled(ratios[index]))
+        else:
+            shrink = 1 + ratios[index] * below[-1][:, 0]
+            below.append(np.add.reduceat(below[-1] / shrink[:, None], nested.starts[index - 1], axis=0))
     found = []
     above, above_variance = np.zeros((1, len(beta) + 1)), np.zeros(1)
-    for index in range(levels):
-        rest, weight = below[levels - 1 - index]
+    for index in range(depth):
+        rest = below[levels - 1 - index]
+        weight = rest[:, 0]  # the constant's: 1'V⁻¹1
         if index == 0:
             above, above_variance = np.repeat(above, len(rest), axis=0), np.zeros(len(rest))
         else:

@@ -60,23 +60,49 @@ def design_like(frame: pl.DataFrame, name: str, pattern: Design) -> Design:
 def _built(
     frame: pl.DataFrame, name: str, covariates: tuple[str, ...], levels: dict[str, tuple[str, ...]]
 ) -> Design:
-    terms, columns = ["constant"], [np.ones(frame.height)]
+    terms, columns = ["constant"], []
     for column in covariates:
         if column in levels:
-            text = frame[column].cast(pl.String)
-            for level in levels[column][1:]:
-                terms.append(f"{column}={level}")
-                columns.append((text == level).to_numpy().astype(float))
+            terms += [f"{column}={level}" for level in levels[column][1:]]
         else:
             truth = frame.schema[column] == pl.Boolean
             terms.append(column)
             columns.append(
                 numbers(frame.select(pl.col(column).cast(pl.Int8)) if truth else frame, name, column)
             )
-    matrix = np.empty((frame.height, len(columns)), order="C")
-    for index, values in enumerate(columns):
-        matrix[:, index] = values
+    if not columns:
+        return Design(covariates, tuple(terms), levels, _cells(frame, levels))
+    matrix = np.empty((frame.height, len(terms)), order="C")
+    matrix[:, 0] = 1.0
+    at, given = 1, iter(columns)
+    for column in covariates:
+        if column in levels:
+            codes = _codes(frame, column, levels[column])
+            for place in range(1, len(levels[column])):
+                matrix[:, at] = codes == place
+                at += 1
+        else:
+            matrix[:, at] = next(given)
+            at += 1
     return Design(covariates, tuple(terms), levels, matrix)
+
+
+def _codes(frame: pl.DataFrame, column: str, levels: Sequence[str]) -> np.ndarray:
+    """Which of the levels each row has, by its place."""
+    return frame[column].cast(pl.String).cast(pl.Enum(levels)).to_physical().to_numpy().astype(np.int64)
+
+
+def _cells(frame: pl.DataFrame, levels: dict[str, tuple[str, ...]]) -> np.ndarray:
+    """The matrix of text alone: a row is one of few, so each is made once and then looked up."""
+    cell = np.zeros(frame.height, dtype=np.int64)
+    for column, known in levels.items():
+        cell = cell * max(len(known), 1) + _codes(frame, column, known)
+    found, where = np.unique(cell, return_inverse=True)
+    rows, rest = [np.ones((len(found), 1))], found
+    for known in reversed(levels.values()):
+        rest, place = np.divmod(rest, max(len(known), 1))
+        rows.insert(1, np.eye(max(len(known), 1))[place][:, 1:])
+    return np.hstack(rows)[where]
 
 
 def gram(x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -18,7 +18,8 @@ SELECT
   assessment.score AS gais_score
 FROM latest
 JOIN temp.patient_assessment AS assessment USING (clinic_id, patient_key)
-WHERE assessment.occurred_at < $as_of
+WHERE assessment.scale = 'gais'
+  AND assessment.occurred_at < $as_of
   AND assessment.occurred_at >= $start  -- 14 days after such a session, so that older ones need no look
   AND (assessment.occurred_at AT TIME ZONE 'UTC')::DATE - (latest.completed_at AT TIME ZONE 'UTC')::DATE
     BETWEEN 14 AND 90
