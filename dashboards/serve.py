@@ -8,12 +8,10 @@ from collections.abc import Callable
 import uvicorn
 
 from dashboards.app import DashboardSettings, create_app
+from dashboards.patience import KEEP_ALIVE_SECONDS, PromptProtocol
 from producers.contracts.errors import SettingsError
 
 GRACE_SECONDS = 2
-KEEP_ALIVE_SECONDS = 75
-"""Longer than a proxy keeps an idle connection (nginx and AWS: 60). A request that meets our closing is lost
-without a word; with uvicorn's 5 seconds that was one of two thousand."""
 
 
 class Server(uvicorn.Server):
@@ -32,6 +30,7 @@ def build_server(
         create_app(settings, clock),
         host=host,
         port=port,
+        http=PromptProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -4,6 +4,7 @@ Every statement stands in the audit trail before it runs, without its values, wi
 text; when it has run, its rows, time and snapshot. What cannot be written down is not run.
 """
 
+import asyncio
 import datetime as dt
 import hashlib
 import hmac
@@ -23,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from dashboards import accounts, security
+from dashboards import accounts, patience, security
 from dashboards.audit import Audit
 from dashboards.door import tokens
 from dashboards.door.pool import Pool, Refused, Unavailable
@@ -185,12 +186,17 @@ def _format(accept: str) -> str:
 
 
 async def _statement(request: Request) -> str:
-    """The body, which is SQL in UTF-8. Raises HTTPException: 413 for a long one, 400 for one that is none."""
+    """The body, which is SQL in UTF-8. Raises HTTPException: 413 for a long one, 408 for a slow one, 400 for
+    one that is none."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_STATEMENT_BYTES:
-            raise HTTPException(413, f"a statement has at most {LONGEST_STATEMENT_BYTES} bytes")
+    try:
+        async with asyncio.timeout(patience.BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_STATEMENT_BYTES:
+                    raise HTTPException(413, f"a statement has at most {LONGEST_STATEMENT_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, "the statement came too slowly", {"Connection": "close"}) from None
     try:
         sql = body.decode().strip().removesuffix(";")
     except ValueError:

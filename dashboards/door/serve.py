@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from dashboards.door.app import DoorSettings, create_app
+from dashboards.patience import KEEP_ALIVE_SECONDS, PromptProtocol
 from producers.contracts.errors import SettingsError
 
 MOST_CONNECTIONS = 64
@@ -54,13 +55,14 @@ def serve(
         port=address.port,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
+        http=PromptProtocol,
         ws="none",
         log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=16_384,
     )
