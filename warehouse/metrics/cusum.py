@@ -87,14 +87,18 @@ def normal_cusum_arl(
     """ARL of a tabular CUSUM of independent normal values, everything in standard deviations.
 
     Source: the integral equation of Page (1954) by Gauss-Legendre quadrature, as Vance, Journal of Quality
-    Technology 18 (1986) 188-193; two sides by Van Dobben de Bruyn (1968): 1/ARL = 1/upper + 1/lower.
+    Technology 18 (1986) 188-193; two sides, `start` being that of both: Lucas and Crosier, Technometrics 24
+    (1982) 199-205, without a head start 1/ARL = 1/upper + 1/lower.
     """
     if two_sided:
-        sides = [
-            normal_cusum_arl(allowance=allowance, limit=limit, shift=sign * shift, start=start)
+        (up, up_ahead), (down, down_ahead) = (
+            [
+                normal_cusum_arl(allowance=allowance, limit=limit, shift=sign * shift, start=begun)
+                for begun in (0.0, start)
+            ]
             for sign in (1, -1)
-        ]
-        return 1 / (1 / sides[0] + 1 / sides[1])
+        )
+        return (up_ahead * down + up * down_ahead - up * down) / (up + down)
     h = positive(limit, "limit")
     nodes, weights = np.polynomial.legendre.leggauss(120)
     nodes, weights = (nodes + 1) * h / 2, weights * h / 2
