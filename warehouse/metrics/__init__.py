@@ -14,6 +14,25 @@ shrinkage         MGPS (EBGM) and beta-binomial; disproportionality: PRR, ROR, I
 maxsprt, cusum    sequential tests and charts; surveillance: a plan and the looks taken
 reporting         under- and over-reporting; tracing: what is behind a flag; signals: hysteresis and clocks
 safety, cards     the cards that flows compute every day; findings: what stands beside them in marts
+
+Effectiveness and adherence:
+columns           what a column of numbers must be, as `values` for a frame
+scales            scales as data, outcomes in a window, hedges_g
+balance           standardised differences; propensity: fit_propensity, weights, overlap, effective size
+causal            crude, iptw, standardisation, aipw, or all as effects; sensitivity: e_value
+protocols         protocol_differences, protocol_ranks, benefit_and_harm, adjust_p
+mixed             mixed_model (REML, nested intercepts); shrunken_effects: of clinics and operators
+dropout           ipcw, completers_and_all
+courses           rebuild_courses, windows, series, time_to_return; due: due_list, maintenance_demand
+coverage          proportion_of_days_covered, sliding_coverage, persistence
+survival          kaplan_meier, survival_quantile, restricted_mean, aalen_johansen
+survival_tests    log_rank_test (and its weights), gray_test; cox: cox, cause_specific_cox
+devices           calibration_coverage, next_due, cartridges_reused, firmware_support; drift: theil_sen,
+                  change_point, out_of_tolerance
+schedule          the cards that flows compute every day
+
+Each method is imported from its module, `from warehouse.metrics.causal import aipw`, for some share their
+module's name; what stands below is what the rest of the warehouse calls.
 """
 
 from warehouse.metrics.adherence import device_in_calibration, follow_up_coverage, maintenance_on_time
