@@ -33,7 +33,8 @@ def proportion_of_days_covered(
     `valid_days` from that date on; events before `start` may still cover. Overlapping days count once; with
     `carry_over` days that are already covered are used after them instead (as pharmacies count refills).
     Observation begins at `start`, or on the subject's date in column `observed_from` of `subjects` where that
-    is later. `subjects`: those to report (each needs a row; without it, those with an event before `end`).
+    is later. `subjects`: those to report, in this order (each needs a row; without it, those with an event
+    before `end`).
     Gives `days_observed`, `days_covered`, `value`, and a `reason` where nothing was observed. Raises
     CheckFailed.
 
@@ -168,7 +169,8 @@ def _events(
             raise CheckFailed(f"subjects: {', '.join(subject)} must be unique")
         numbered = subjects.select(subject).with_row_index("_subject")
         found = told.join(numbered, on=list(subject)).select("_subject", "_on", "_days")
-        return found.sort("_subject", "_on", "_days")
+        # One number is sorted several times as fast as two columns. Events of one day may come in any order.
+        return found.sort(pl.col("_subject").cast(pl.Int64) * 2**32 + pl.col("_on").to_physical())
     told = told.sort(*subject, "_on", "_days")
     return told.with_columns(_subject=pl.Series(starts(told, subject).cumsum().astype(np.int32)))
 
@@ -195,20 +197,20 @@ def _covered(
     else:
         require(subjects, "subjects", () if observed_from is None else (observed_from,))
         subjects = subjects.select(*subject, _from=first).with_row_index("_subject")
-        told = told.join(subjects.select("_subject", "_from"), on="_subject", maintain_order="left")
+        told = told.with_columns(subjects["_from"].gather(told["_subject"]))
     new = (told["_subject"] != told["_subject"].shift(1)).fill_null(True).to_numpy()
     day = told["_on"].to_physical().to_numpy().astype(np.int64)
     begin = told["_from"].to_physical().to_numpy().astype(np.int64)
     stop = (end - dt.date(1970, 1, 1)).days
     counted = _union(new, day, told["_days"].to_numpy(), begin, stop, carry_over)
-    by_subject = told.with_columns(days_covered=pl.Series(counted)).group_by("_subject", maintain_order=True)
     if subjects is None:
+        by_subject = told.with_columns(days_covered=counted).group_by("_subject", maintain_order=True)
         found = by_subject.agg(pl.col(subject).first(), pl.col("_from").first(), pl.col("days_covered").sum())
     else:
-        covered = by_subject.agg(pl.col("days_covered").sum())
-        found = subjects.join(covered, on="_subject", how="left", maintain_order="left")
+        covered = np.bincount(told["_subject"].to_numpy(), counted, subjects.height)
+        found = subjects.with_columns(days_covered=covered.astype(np.int64))
     observed = (pl.lit(end) - pl.col("_from")).dt.total_days().clip(lower_bound=0)
-    return found.with_columns(pl.col("days_covered").fill_null(0), days_observed=observed).select(
+    return found.with_columns(days_observed=observed).select(
         *subject,
         "days_observed",
         "days_covered",

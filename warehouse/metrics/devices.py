@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from producers.contracts.errors import CheckFailed
@@ -12,6 +13,9 @@ from warehouse.metrics.columns import require
 from warehouse.metrics.coverage import proportion_of_days_covered
 
 DEVICE = ("clinic_id", "device_id")
+
+_APART = 2**32
+"""Days between the numbers of two devices: more than between any two dates."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,18 @@ def calibration_at_sessions(
     """
     require(sessions, "sessions", (*DEVICE, "completed_on"))
     require(calibrations, "calibrations", (*DEVICE, "calibrated_on"))
-    last = calibrations.select(*DEVICE, "calibrated_on").sort("calibrated_on")
-    found = (
-        sessions.with_row_index("_row")
-        .sort("completed_on")
-        .join_asof(
-            last,
-            left_on="completed_on",
-            right_on="calibrated_on",
-            by=list(DEVICE),
-            check_sortedness=False,
-        )
-        .sort("_row")
-    )
-    days = (pl.col("completed_on") - pl.col("calibrated_on")).dt.total_days()
-    return found.with_columns(days_since_calibration=days, overdue=(days > valid_days).fill_null(True)).drop(
-        "_row", "calibrated_on"
-    )
+    devices = calibrations.select(DEVICE).unique().with_row_index("_device")
+
+    def device_day(frame: pl.DataFrame, on: str) -> np.ndarray:
+        """Device and day as one number, which is found again much faster than names and dates."""
+        device = frame.select(DEVICE).join(devices, on=list(DEVICE), how="left", maintain_order="left")
+        return (device["_device"].cast(pl.Int64).fill_null(-1) * _APART + frame[on].to_physical()).to_numpy()
+
+    calibrated = np.sort(np.append(device_day(calibrations, "calibrated_on"), -2 * _APART))
+    day = device_day(sessions, "completed_on")
+    passed = pl.Series(day - calibrated[np.searchsorted(calibrated, day, side="right") - 1], dtype=pl.Int64)
+    days = pl.when(passed < _APART // 2).then(passed)
+    return sessions.with_columns(days_since_calibration=days, overdue=(days > valid_days).fill_null(True))
 
 
 def next_due(

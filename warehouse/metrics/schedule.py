@@ -15,6 +15,7 @@ from warehouse.metrics import intervals
 from warehouse.metrics import schedule_cards as cards
 from warehouse.metrics.cards import MetricCard
 from warehouse.metrics.causal import aipw, crude
+from warehouse.metrics.columns import cells
 from warehouse.metrics.courses import (
     PATIENT,
     RULES,
@@ -42,6 +43,9 @@ _LEAST_OBSERVED_DAYS = 30
 _VALID_DAYS = RULES.maintenance_days[1]
 NEEDED_DAYS = _VALID_DAYS
 """An earlier session covers no day of the year."""
+
+_NUMBERED = {"patient": PATIENT, "session": ("clinic_id", "session_id")}
+"""What is told apart by number where millions are grouped and joined; the columns that name it."""
 
 
 @dataclass(frozen=True)
@@ -113,26 +117,28 @@ def schedule(facts: Facts, *, start: dt.datetime, as_of: dt.datetime, rules: Cou
     """All of the schedule's cards as of one moment, for the year from `start`. Raises CheckFailed."""
     year = _Year(start, as_of)
     opened, courses = _windows_and_courses(facts, rules)
-    came_today = facts.sessions.filter(pl.col("completed_on") >= year.today)
+    came_today = facts.sessions.filter(pl.col("completed_on") >= year.today).select(PATIENT)
     due = due_list(opened, as_of=year.today).join(came_today, on=list(PATIENT), how="anti")
     if not facts.sessions.height and not facts.devices.height:
         nothing = (pl.DataFrame(schema=RANK_ROW), pl.DataFrame(schema=BALANCE_ROW))
         return Schedule(pl.DataFrame(schema=RESULT), due, *nothing)
-    scored = _scored(facts, opened)
-    recent = facts.sessions.filter(pl.col("completed_on") >= year.first)
+    sessions, opened, scores = (_numbered(frame) for frame in (facts.sessions, opened, facts.scores))
+    recent = sessions.filter(pl.col("completed_on") >= year.first)
+    scored = _scored(recent, opened.filter(pl.col("opened_on") >= year.first), scores)
+    judged = calibration_at_sessions(recent.drop_nulls("device_id"), facts.calibrations)
     rows = [
         _series_completion(courses, rules, year),
         _gaps_on_time(opened, year),
         _returns(opened, year),
-        _patient_days(facts.sessions, opened, year),
+        _patient_days(sessions, opened, year),
         _device_days(facts, year),
-        _while_overdue(recent, facts, year),
+        _share(cards.SESSIONS_WHILE_OVERDUE, judged.select("clinic_id", hit="overdue"), year),
         _cartridges(recent, year),
         _overridden(recent, year),
         _follow_ups(recent, year),
         _demand(opened, year),
         *_protocol_differences(scored, year),
-        _overdue_harm(facts, year),
+        _overdue_harm(judged, year),
     ]
     protocols = protocol_table(scored, _CHOICE[1:])
     return Schedule(pl.concat(rows), due, protocols, _balances(scored))
@@ -143,6 +149,19 @@ def _windows_and_courses(facts: Facts, rules: CourseRules) -> tuple[pl.DataFrame
         return facts.windows, facts.courses
     rebuilt = rebuild_courses(facts.sessions, rules)
     return windows(rebuilt, rules), course_facts(rebuilt)
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Numbers (_NUMBERED) in the place of long names.
+
+    They are hashes: that any two of a million patients share one has a chance of 3 in 100 million.
+    """
+    numbers = {
+        number: pl.struct(names).hash()
+        for number, names in _NUMBERED.items()
+        if set(names) <= set(frame.columns)
+    }
+    return frame.with_columns(**numbers).drop("patient_key", "session_id", strict=False)
 
 
 # ── shares ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,25 +205,22 @@ def _gaps_on_time(opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
     return _share(cards.SERIES_GAP_ON_TIME, decided.with_columns(hit=pl.col("status") == "on time"), year)
 
 
-def _while_overdue(recent: pl.DataFrame, facts: Facts, year: _Year) -> pl.DataFrame:
-    known = recent.filter(pl.col("device_id").is_not_null())
-    judged = calibration_at_sessions(known, facts.calibrations)
-    return _share(cards.SESSIONS_WHILE_OVERDUE, judged.with_columns(hit=pl.col("overdue")), year)
-
-
 def _cartridges(recent: pl.DataFrame, year: _Year) -> pl.DataFrame:
+    """One row a cartridge: was it used in more than one session?"""
     cartridge = ["clinic_id", "cartridge_lot", "cartridge_serial"]
-    used = recent.drop_nulls(cartridge).group_by(cartridge).agg(hit=pl.col("session_id").n_unique() > 1)
-    return _share(cards.CARTRIDGE_REUSE, used, year)
+    used = recent.select(cartridge).drop_nulls().group_by(_cartridge=pl.struct(cartridge).hash())
+    reused = used.agg(pl.col("clinic_id").first(), hit=pl.len() > 1)
+    return _share(cards.CARTRIDGE_REUSE, reused, year)
 
 
 def _overridden(recent: pl.DataFrame, year: _Year) -> pl.DataFrame:
-    judged = recent.with_columns(hit=pl.col("contraindication_overridden").fill_null(False))
+    judged = recent.select("clinic_id", hit=pl.col("contraindication_overridden").fill_null(False))
     return _share(cards.CONTRAINDICATION_OVERRIDDEN, judged, year)
 
 
 def _follow_ups(recent: pl.DataFrame, year: _Year) -> pl.DataFrame:
-    judged = follow_up_by_first_contacts(recent, as_of=year.today)
+    contacts = recent.select("clinic_id", "completed_on", "followed_on", "followed_from_day_1_on")
+    judged = follow_up_by_first_contacts(contacts, as_of=year.today)
     decided = judged.filter(pl.col("follow_up") != "not yet due")
     return _share(cards.FOLLOW_UP_IN_TIME, decided.with_columns(hit=pl.col("follow_up") == "in time"), year)
 
@@ -249,16 +265,15 @@ def _mean(card: MetricCard, measured: pl.DataFrame, year: _Year) -> pl.DataFrame
 def _patient_days(sessions: pl.DataFrame, opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
     """Patients from the day their first series was complete."""
     completed = (
-        opened.filter(pl.col("kind") == "maintenance")
-        .group_by(PATIENT)
-        .agg(_since=pl.col("opened_on").min())
-        .filter(pl.col("_since") < year.today)
-        .sort(PATIENT)
+        opened.filter((pl.col("kind") == "maintenance") & (pl.col("opened_on") < year.today))
+        .group_by("patient")
+        .agg(pl.col("clinic_id").first(), _since=pl.col("opened_on").min())
+        .sort("patient")
     )
     found = proportion_of_days_covered(
-        sessions.select(*PATIENT, "completed_on", valid_days=pl.lit(_VALID_DAYS)),
-        start=year.first, end=year.today, observed_from="_since", subjects=completed,
-    )  # fmt: skip
+        sessions.select("patient", "completed_on", valid_days=pl.lit(_VALID_DAYS)),
+        start=year.first, end=year.today, subject=("patient",), observed_from="_since", subjects=completed,
+    ).with_columns(completed["clinic_id"])  # fmt: skip
     return _mean(
         cards.PATIENT_DAYS_COVERED, found.filter(pl.col("days_observed") >= _LEAST_OBSERVED_DAYS), year
     )
@@ -277,22 +292,20 @@ def _returns(opened: pl.DataFrame, year: _Year) -> pl.DataFrame:
     card = cards.MAINTENANCE_RETURN
     since = year.first - (year.today - year.first)
     mine = time_to_return(opened.filter(pl.col("opened_on") >= since), as_of=year.today)
+    alike = cells(mine, ("clinic_id", "days", "cause"))
+    network, counts = pl.lit("network"), ("days", "cause", "_size")
     both = pl.concat(
         [
-            mine.select(
-                pl.lit("network").alias("scope"), pl.lit("network").alias("scope_id"), "days", "cause"
-            ),
-            mine.select(
-                pl.lit("clinic").alias("scope"), pl.col("clinic_id").alias("scope_id"), "days", "cause"
-            ),
+            alike.select(network.alias("scope"), network.alias("scope_id"), *counts),
+            alike.select(pl.lit("clinic").alias("scope"), pl.col("clinic_id").alias("scope_id"), *counts),
         ]
     )
     scope = ["scope", "scope_id"]
-    curve = aalen_johansen(both, duration="days", cause="cause", by=scope, level=card.level)
+    curve = aalen_johansen(both, duration="days", cause="cause", by=scope, size="_size", level=card.level)
     at = survival_at(curve.filter(pl.col("cause") == 1), [float(_VALID_DAYS)], by=scope)
     counted = both.group_by(scope).agg(
-        numerator=((pl.col("cause") == 1) & (pl.col("days") <= _VALID_DAYS)).sum().cast(pl.Float64),
-        denominator=pl.len().cast(pl.Float64),
+        numerator=pl.col("_size").filter((pl.col("cause") == 1) & (pl.col("days") <= _VALID_DAYS)).sum(),
+        denominator=pl.col("_size").sum(),
     )
     if not counted.height:
         counted = counted.clear().vstack(
@@ -357,20 +370,27 @@ _CHOICE = (*_CASE_MIX, "session_number")
 """What the choice of a protocol is taken to depend on."""
 
 
-def _scored(facts: Facts, opened: pl.DataFrame) -> pl.DataFrame:
+def _scored(sessions: pl.DataFrame, opened: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """Patients with a score, beside their latest session; without those whose case mix is not known."""
-    visits = facts.sessions.join(facts.scores, on=list(PATIENT), how="semi")
-    numbered = opened.select("clinic_id", "session_id", "session_number")
     latest = (
-        visits.join(numbered, on=["clinic_id", "session_id"])
-        .sort("completed_on", "session_id")
-        .group_by(PATIENT)
-        .last()
+        opened.filter((pl.col("replaced_on") > pl.col("opened_on")).fill_null(True))
+        .select("patient", "session", "session_number", "opened_on")
+        .join(scores, on="patient", how="semi")
+        .sort("opened_on")
+        .unique("patient", keep="last")
     )
-    scored = facts.scores.join(latest, on=list(PATIENT)).drop_nulls(["protocol_id", *_CASE_MIX])
-    return scored.with_columns(
-        gain=NO_CHANGE - pl.col("gais_score"), skin_type=pl.col("skin_type").cast(pl.String)
-    ).sort(PATIENT)
+    known = ["protocol_id", *_CASE_MIX]
+    return (
+        sessions.select("session", "adverse", *known)
+        .join(latest, on="session")
+        .drop_nulls(known)
+        .join(scores, on="patient")
+        .select(
+            "patient", "clinic_id", "session_number", "adverse", *known, gain=NO_CHANGE - pl.col("gais_score")
+        )
+        .with_columns(pl.col("skin_type").cast(pl.String))
+        .sort("patient")
+    )
 
 
 def _protocol_differences(scored: pl.DataFrame, year: _Year) -> list[pl.DataFrame]:
@@ -449,16 +469,16 @@ def _effect_rows(
     )
 
 
-def _overdue_harm(facts: Facts, year: _Year) -> pl.DataFrame:
-    needed = [*DEVICE, *_CASE_MIX, "adverse"]
-    known = facts.sessions.select("completed_on", *needed).drop_nulls(needed)
-    judged = calibration_at_sessions(known, facts.calibrations).with_columns(
-        skin_type=pl.col("skin_type").cast(pl.String),
-        _device=pl.concat_str(DEVICE, separator="/"),
+def _overdue_harm(judged: pl.DataFrame, year: _Year) -> pl.DataFrame:
+    """`judged`: sessions of the year as `calibration_at_sessions` gives them."""
+    known = (
+        judged.select("overdue", "adverse", *_CASE_MIX, _device=pl.struct(DEVICE).hash())
+        .drop_nulls()
+        .with_columns(pl.col("skin_type").cast(pl.String))
     )
     found = aipw(
-        judged, outcome="adverse", treatment="overdue",
-        covariates=_varying(judged, _CASE_MIX), cluster="_device", version="overdue-choice/1",
+        known, outcome="adverse", treatment="overdue",
+        covariates=_varying(known, _CASE_MIX), cluster="_device", version="overdue-choice/1",
     )  # fmt: skip
     labelled = found.with_columns(scope=pl.lit("network"), scope_id=pl.lit("network"))
     return _effect_rows(cards.OVERDUE_CALIBRATION_HARM, [labelled], year, per=100.0)

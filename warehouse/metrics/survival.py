@@ -198,11 +198,13 @@ def aalen_johansen(
     duration: str,
     cause: str,
     by: Sequence[str] = (),
+    size: str | None = None,
     transform: Transform = "log-log",
     level: float = 0.95,
 ) -> pl.DataFrame:
     """Cumulative incidence of each competing cause with pointwise interval, one row a group, cause and time.
 
+    `size`: column with how many equal subjects a row stands for, one unless given.
     `cause` is an integer: 0 censored, 1, 2, … the causes. Gives the group's columns, `cause`, `time`,
     `at_risk`, `events` (of the cause), `incidence`, `standard_error`, `lower`, `upper`, `level`, `method`,
     `reason`. The transform acts on 1 - incidence. While no event of the cause has come, all are 0. Raises
@@ -215,7 +217,7 @@ def aalen_johansen(
     causes = cause_codes(frame, cause)
     kinds = [int(kind) for kind in np.unique(causes) if kind > 0] or [1]
     counted = {f"_{kind}": pl.Series(causes == kind) for kind in kinds}
-    events = _event_table(frame, duration, {"events": pl.Series(causes > 0), **counted}, by)
+    events = _event_table(frame, duration, {"events": pl.Series(causes > 0), **counted}, by, size)
     group = starts(events, by)
     n = events["at_risk"].to_numpy().astype(float)
     d = events["events"].to_numpy().astype(float)
@@ -268,18 +270,24 @@ def cause_codes(frame: pl.DataFrame, cause: str) -> np.ndarray:
 
 
 def _event_table(
-    frame: pl.DataFrame, duration: str, counts: dict[str, pl.Series], by: Sequence[str]
+    frame: pl.DataFrame,
+    duration: str,
+    counts: dict[str, pl.Series],
+    by: Sequence[str],
+    size: str | None = None,
 ) -> pl.DataFrame:
     """One row a group and distinct time: `time`, `at_risk` just before it, the counts, `censored`."""
     time = numbers(frame, "survival", duration, least=0.0)
     require(frame, "survival", by)
-    columns = [pl.Series("time", time), *(counted.alias(name) for name, counted in counts.items())]
+    subjects = np.ones(frame.height) if size is None else numbers(frame, "survival", size, least=0.0)
+    number = pl.Series("_left", subjects).cast(pl.Int64)
+    columns = [
+        pl.Series("time", time),
+        number,
+        *((counted.cast(pl.Int64) * number).alias(name) for name, counted in counts.items()),
+    ]
     rows = frame.select(by).with_columns(columns) if by else pl.DataFrame(columns)
-    table = (
-        rows.group_by(*by, "time")
-        .agg(pl.len().cast(pl.Int64).alias("_left"), *(pl.col(name).cast(pl.Int64).sum() for name in counts))
-        .sort(*by, "time")
-    )
+    table = rows.group_by(*by, "time").agg(pl.col("_left", *counts).sum()).sort(*by, "time")
     after = pl.col("_left").cum_sum(reverse=True)
     at_risk = after.over(list(by)) if by else after
     return table.select(
