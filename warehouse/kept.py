@@ -1,10 +1,11 @@
 """Marts by patient, kept up to date by what changed; a full rebuild takes every patient as changed.
 
-change feed -> touched facts -> changed patients -> slice: their raw facts, in a small catalog of their own
--> the views of core, made there from their own files -> fresh rows -> what leaves and what enters the marts
+change feed -> touched facts -> changed sessions, and their patients -> slice: the sessions' raw facts, in a
+small catalog of their own, beside the patients' other sessions -> the views of core, made there from their
+own files -> fresh rows -> what leaves and what enters the marts
 
-So every mart has one definition, a view of core, and nothing particular to a mart is needed to bring it up to
-date. Courses and windows follow from the fresh sessions by warehouse.metrics.courses.
+So every mart has one definition, a view of core. Of the patients' other sessions only the next one may have
+changed. Courses and windows follow from the fresh sessions by warehouse.metrics.courses.
 """
 
 import hashlib
@@ -20,7 +21,6 @@ from warehouse.metrics import courses
 from warehouse.store import Connection
 
 _VIEWS = ("core.session_outcome", "core.session_sign", "core.patient_assessment")
-_KINDS = ("session", "follow-up", "sign", "assessment", "void", "device", "protocol")
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,10 @@ def update(connection: Connection, *, rebuild: bool = False) -> Iterator[Update]
             assert since is not None
             _find_changed(connection, since, snapshot_id)
         patients = _count(connection, "kept/patients")
-        if not patients:
-            connection.execute(store.statement("kept/none"))
-        elif full:
+        connection.execute(store.statement("kept/old" if patients else "kept/none"))
+        if patients and full:
             connection.execute(store.statement("kept/fresh"))
-        else:
+        elif patients:
             with store.inside(connection, scratch):
                 _slice(connection)
         _courses(connection)
@@ -105,34 +104,40 @@ def _find_changed(connection: Connection, since: int, snapshot_id: int) -> None:
         connection.execute(store.statement("kept/untouched"))
     connection.execute(store.statement("kept/fact"))
     connection.execute(store.statement("kept/wanted"))
-    known = pl.DataFrame(schema={"kind": pl.String(), "key": pl.UInt64()})
+    known = pl.DataFrame(schema={"kind": pl.String(), "found_by": pl.String(), "key": pl.UInt64()})
     while True:
         wanted = connection.execute("FROM temp.wanted").pl()
-        new = wanted.join(known, on=["kind", "key"], how="anti")
+        new = wanted.join(known, on=known.columns, how="anti")
         if not new.height:
             break
         known = wanted
-        for kind in _KINDS:
-            keys = new.filter(pl.col("kind") == kind).select("key")
-            if keys.height:
-                _reach(connection, kind, keys)
+        for (kind, found_by), keys in new.partition_by("kind", "found_by", as_dict=True).items():
+            _reach(connection, kind, found_by, keys.select("key"))
+    if _count(connection, "kept/registrations"):
+        connection.execute(store.statement("kept/registered"))
     connection.execute(store.statement("kept/changed"))
 
 
-def _reach(connection: Connection, kind: str, keys: pl.DataFrame) -> None:
+def _reach(connection: Connection, kind: str, found_by: str, keys: pl.DataFrame) -> None:
+    """Add to temp.touched the facts of one kind that have one of these keys."""
     connection.register("new_keys", keys)
     try:
-        connection.execute(store.statement("kept/reach"), {"kind": kind})
+        found = connection.execute(store.statement(f"kept/earliest_{found_by}"), {"kind": kind}).fetchall()
+        if (earliest := found[0][0]) is not None:
+            bind = {"kind": kind, "earliest": earliest}
+            connection.execute(store.statement(f"kept/reach_{found_by}"), bind)
     finally:
         connection.unregister("new_keys")
 
 
 def _slice(connection: Connection) -> None:
-    """The raw facts of the changed patients in the current catalog, the views of core on them, their rows."""
+    """The raw facts of the changed sessions in the current catalog, the views of core on them, their rows."""
     connection.execute(store.statement("kept/slice"))
-    for _, text in store.views_behind(_VIEWS):
+    for name, text in store.views_behind(_VIEWS):
         connection.execute(text)
-    connection.execute(store.statement("kept/fresh"))
+        if name == "core.session":
+            connection.execute(store.statement("kept/other_session"))
+    connection.execute(store.statement("kept/fresh_slice"))
 
 
 def _courses(connection: Connection) -> None:

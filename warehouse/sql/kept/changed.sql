@@ -1,11 +1,15 @@
--- temp.changed: the patients whose rows in the marts may have changed, by a hash of clinic and patient.
--- grain:    one patient
--- inputs:   temp.touched (complete); mart.session_outcome, which is as of the snapshot before
+-- temp.changed: the patients whose rows in the marts may have changed, by a hash of clinic and patient; and
+-- temp.changed_session, changed_assessment: of which sessions and assessments facts were touched. The patients' other
+-- sessions may only have got another next one.
+-- grain:    one patient; one session; one assessment
+-- inputs:   temp.touched (complete)
 -- time:     -
 
 CREATE OR REPLACE TEMP TABLE changed AS
-SELECT hash(clinic_id, patient_key) AS patient FROM temp.touched WHERE patient_key IS NOT NULL
-UNION
-SELECT hash(clinic_id, patient_key) FROM mart.session_outcome
-WHERE hash(clinic_id, device_id) IN (SELECT hash(clinic_id, entity) FROM temp.touched WHERE kind = 'device')
-  OR protocol_id IN (SELECT entity FROM temp.touched WHERE kind = 'protocol')
+SELECT DISTINCT hash(clinic_id, patient_key) AS patient FROM temp.touched WHERE patient_key IS NOT NULL;
+
+CREATE OR REPLACE TEMP TABLE changed_session AS
+SELECT DISTINCT hash(clinic_id, session_id) AS session FROM temp.touched WHERE session_id IS NOT NULL;
+
+CREATE OR REPLACE TEMP TABLE changed_assessment AS
+SELECT DISTINCT hash(clinic_id, entity) AS assessment FROM temp.touched WHERE kind = 'assessment';

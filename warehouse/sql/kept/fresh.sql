@@ -1,8 +1,7 @@
--- temp.fresh_*: what the rows of the changed patients are now, by the views of core in the current catalog: the
--- slice, or the warehouse itself for a full rebuild.
+-- temp.fresh_* for a full rebuild: what the rows of the changed patients are now, by the views of core.
 -- grain:    that of each view
 -- inputs:   core.session_outcome, core.session_sign, core.patient_assessment; temp.changed
--- time:     as the catalog's facts are
+-- time:     as the facts are
 
 CREATE OR REPLACE TEMP TABLE fresh_session_outcome AS
 FROM core.session_outcome WHERE hash(clinic_id, patient_key) IN (SELECT patient FROM temp.changed);

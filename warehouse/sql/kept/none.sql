@@ -1,4 +1,4 @@
--- temp.fresh_*, gone_*, new_* and place_* where nothing changed: empty.
+-- temp.fresh_*, gone_*, new_* and old_* where nothing changed: empty.
 -- grain:    that of each mart
 -- inputs:   kept marts, for their columns
 -- time:     -
@@ -18,8 +18,8 @@ CREATE OR REPLACE TEMP TABLE new_patient_window AS FROM mart.patient_window WITH
 CREATE OR REPLACE TEMP TABLE gone_patient_course AS FROM mart.patient_course WITH NO DATA;
 CREATE OR REPLACE TEMP TABLE new_patient_course AS FROM mart.patient_course WITH NO DATA;
 
-CREATE OR REPLACE TEMP TABLE place_session_outcome (place BIGINT);
-CREATE OR REPLACE TEMP TABLE place_session_sign (place BIGINT);
-CREATE OR REPLACE TEMP TABLE place_patient_assessment (place BIGINT);
-CREATE OR REPLACE TEMP TABLE place_patient_window (place BIGINT);
-CREATE OR REPLACE TEMP TABLE place_patient_course (place BIGINT);
+CREATE OR REPLACE TEMP TABLE old_session_outcome (place BIGINT);
+CREATE OR REPLACE TEMP TABLE old_session_sign (place BIGINT);
+CREATE OR REPLACE TEMP TABLE old_patient_assessment (place BIGINT);
+CREATE OR REPLACE TEMP TABLE old_patient_window (place BIGINT);
+CREATE OR REPLACE TEMP TABLE old_patient_course (place BIGINT);
