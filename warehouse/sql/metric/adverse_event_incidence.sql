@@ -9,7 +9,7 @@ WITH known AS (
   SELECT
     clinic_id,
     protocol_id,
-    date_trunc('week', completed_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week_start,
+    date_trunc('week', completed_on) AS week,
     count(*) AS sessions,
     count(*) FILTER (events_from[1] < $as_of) AS adverse
   FROM temp.session_outcome
@@ -24,12 +24,12 @@ counted AS (
       WHEN grouping(clinic_id) = 0 THEN 'clinic' WHEN grouping(protocol_id) = 0 THEN 'protocol' ELSE 'network'
     END AS scope,
     coalesce(clinic_id, protocol_id, 'network') AS scope_id,
-    CASE WHEN grouping(week_start) = 0 THEN 'week' ELSE 'year' END AS period,
-    coalesce(week_start, $start) AS interval_start,
+    CASE WHEN grouping(week) = 0 THEN 'week' ELSE 'year' END AS period,
+    coalesce(week::TIMESTAMP AT TIME ZONE 'UTC', $start) AS interval_start,
     sum(sessions)::BIGINT AS sessions_with_known_outcome,
     sum(adverse)::BIGINT AS sessions_with_adverse_event
   FROM known
-  GROUP BY GROUPING SETS ((), (clinic_id), (protocol_id), (week_start), (week_start, clinic_id))
+  GROUP BY GROUPING SETS ((), (clinic_id), (protocol_id), (week), (week, clinic_id))
 ),
 week AS (
   SELECT unnest(

@@ -11,10 +11,7 @@ WITH due AS (
     session_id,
     completed_at,
     coalesce(next_phase = 'maintenance' AND days_to_next BETWEEN 90 AND 183, false) AS on_time,
-    least(
-      next_completed_at,
-      ((completed_at AT TIME ZONE 'UTC')::DATE + 184)::TIMESTAMP AT TIME ZONE 'UTC'
-    ) AS decided_at
+    least(next_completed_at, to_timestamp(epoch(completed_on + 184))) AS decided_at
   FROM temp.session_outcome
   -- A clinic that goes on to maintenance calls the series complete, however short it was.
   WHERE completed_at >= $start - to_days(185)  -- a window is decided by then, so that older ones cannot matter

@@ -5,7 +5,7 @@
 --           $as_of, a clinician's before a patient's of the same moment; days are differences of UTC dates
 
 WITH latest AS (
-  SELECT clinic_id, patient_key, session_id, protocol_id, completed_at
+  SELECT clinic_id, patient_key, protocol_id, completed_on
   FROM temp.session_outcome
   WHERE completed_at >= $start
     AND completed_at < $as_of
@@ -21,8 +21,8 @@ JOIN temp.patient_assessment AS assessment USING (clinic_id, patient_key)
 WHERE assessment.scale = 'gais'
   AND assessment.occurred_at < $as_of
   AND assessment.occurred_at >= $start  -- 14 days after such a session, so that older ones need no look
-  AND (assessment.occurred_at AT TIME ZONE 'UTC')::DATE - (latest.completed_at AT TIME ZONE 'UTC')::DATE
-    BETWEEN 14 AND 90
+  AND assessment.occurred_at >= to_timestamp(epoch(latest.completed_on + 14))
+  AND assessment.occurred_at < to_timestamp(epoch(latest.completed_on + 91))
 QUALIFY row_number() OVER (
   PARTITION BY latest.clinic_id, latest.patient_key
   ORDER BY assessment.occurred_at DESC, assessment.rater, assessment.assessment_id DESC
