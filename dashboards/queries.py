@@ -28,6 +28,8 @@ FOLLOW_REFRESH = frozenset(
         "balance",
         "clinic",
         "connected",
+        "data_quality",
+        "data_quality_at",
         "device",
         "device_name",
         "dictionary",

@@ -150,6 +150,8 @@ def _findings(connection: Connection, as_of: dt.datetime) -> Found:
     }
     if not _finding(connection, "pairs_of_day", day=_day(as_of))["found"][0]:
         found["reported_pair"] = metrics.reported_pairs(events)
+    if not _finding(connection, "checks_of_hour", as_of=as_of)["found"][0]:
+        found["data_quality"] = _finding(connection, "data_quality")
     return found
 
 

@@ -9,18 +9,6 @@ from dashboards.queries import Row
 from dashboards.views.context import Context
 
 HOURS = 48
-CHECKS = (
-    "session.unknown-device",
-    "session.unknown-operator",
-    "session.unknown-protocol",
-    "session.closed-before-started",
-    "calibration.unknown-device",
-    "adverse-event.unknown-session",
-    "assessment.unknown-session",
-    "follow-up.unknown-session",
-    "clinic.not-registered",
-)
-"""Those of core.data_quality but telemetry without a session, which would read every frame there is."""
 SILENT_AFTER = dt.timedelta(days=4)
 """No session of a clinic for so long is worth a call: a weekend and two days off [assumption]."""
 
@@ -134,8 +122,8 @@ def _heard_cells(context: Context, row: Row) -> tuple[Cell, ...]:
     lag = row["lag_hours"]
     return (
         Cell(row["display_name"], href=context.state.to("/clinic", clinic=row["clinic_id"])),
-        _moment(at),
-        _moment(row["follow_up_received_at"]),
+        _moment(at, "not in 30 days"),
+        _moment(row["follow_up_received_at"], "not in 30 days"),
         text(None) if lag is None else Cell(number(lag, 1), raw={"": lag}),
         Cell("silent", tone="alert", raw={"": "silent"})
         if silent
@@ -143,16 +131,16 @@ def _heard_cells(context: Context, row: Row) -> tuple[Cell, ...]:
     )
 
 
-def _moment(at: dt.datetime | None) -> Cell:
+def _moment(at: dt.datetime | None, without: str = "never") -> Cell:
     return (
-        Cell("never", tone="missing", raw={"": None})
+        Cell(without, tone="missing", raw={"": None})
         if at is None
         else Cell(words.moment(at), raw={"": at.isoformat()})
     )
 
 
 def build_checks(context: Context) -> Page:
-    """What the checks of core.data_quality find; a page of its own, since it reads all that ever landed."""
+    """What the checks of landed events found when refresh last looked."""
     return Page(
         "Checks of what landed",
         "Events that miss or contradict others; they landed all the same",
@@ -162,7 +150,8 @@ def build_checks(context: Context) -> Page:
 
 
 def _quality(context: Context) -> Panel:
-    rows = [row for check in CHECKS for row in context.queries.read("data_quality", check=check)]
+    rows = context.queries.read("data_quality")
+    looked_at = context.queries.read("data_quality_at")
     lines = [
         Line(
             f"{row['check_id']}.{row['clinic_id']}",
@@ -194,8 +183,12 @@ def _quality(context: Context) -> Panel:
         "Every event has what it refers to.",
         wide=44,
     )
-    note = "These landed all the same; a row goes away by itself when the missing event arrives."
-    return Panel("checks", "Checks of what landed", table, note)
+    note = (
+        "These landed all the same; a row goes away by itself once the missing event has arrived. Looked at "
+        "again every hour."
+    )
+    seen = words.moment(looked_at[0]["as_of"]) if looked_at else ""
+    return Panel("checks", "Checks of what landed", table, note, data_to=seen)
 
 
 def _ledger(context: Context) -> Panel:

@@ -287,7 +287,7 @@ def _moment(at: dt.datetime | None) -> Cell:
 
 
 def _outcomes(context: Context, clinic: str | None, session_id: str | None) -> Panel:
-    rows = context.queries.read("session_outcome", clinic=clinic, session=session_id)
+    rows = context.queries.read("session_outcome", clinic=clinic, session=session_id, as_of=context.now)
     lines = [
         Line(
             str(place),

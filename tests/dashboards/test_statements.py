@@ -218,3 +218,73 @@ def test_sessions_are_those_of_core(reader: Reader, lake: Lake):
         mine = [row for row in slow if row["clinic_id"] == clinic_id]
         assert with_event[clinic_id] == sum(row["signs"] > row["expected_signs"] for row in mine)
     assert sum(row["sessions"] for row in mix) == sum(row["clinic_id"] == "clinic-north" for row in slow)
+
+
+_SLOW_OUTCOMES = """
+WITH outcome AS (
+  SELECT 'adverse event' AS kind, clinic_id, session_id, onset_at AS moment, term AS what, grade, serious,
+    resolved_at AS ended_at,
+    CASE WHEN counts_from_at IS NULL THEN true WHEN counts_from_at < $as_of THEN false END AS expected
+  FROM core.adverse_event
+  UNION ALL
+  SELECT 'follow-up', clinic_id, session_id, occurred_at,
+    channel || if(adverse_event_found, ': adverse event found', ': nothing found'), NULL, NULL, NULL, NULL
+  FROM core.follow_up
+  UNION ALL
+  SELECT 'assessment', clinic_id, session_id, occurred_at, scale || ' ' || score, NULL, NULL, NULL, NULL
+  FROM core.assessment
+)
+SELECT kind, moment, what, grade, serious, ended_at, expected
+FROM outcome
+WHERE clinic_id = $clinic AND session_id = $session
+ORDER BY moment, kind, what
+"""
+
+
+def test_one_session_is_that_of_core(reader: Reader, lake: Lake):
+    """One session and what came of it, read without all others, are what core says: corrected, withdrawn,
+    and with signs that are gone."""
+    facts = dict(world.rows(AS_OF))
+    session = facts["raw.session_completed"][0]
+    for name, (begun, gone) in _SIGNS.items():
+        for relation, row in _sign(name, session, begun, gone):
+            lake.insert(f"raw.{relation}", row)
+    north = [row for row in facts["raw.session_completed"] if row["clinic_id"] == "clinic-north"]
+    corrected, moved, withdrawn = north[1:4]
+    later = {"occurred_at": AS_OF, "received_at": AS_OF, "landed_at": AS_OF}
+    lake.insert(
+        "raw.session_completed", corrected | later | {"id": "c", "supersedes": corrected["id"], "passes": 9}
+    )
+    lake.insert(
+        "raw.session_completed",
+        moved | later | {"id": "m", "supersedes": moved["id"], "session_id": "elsewhere"},
+    )
+    void = {"source": withdrawn["source"], "clinic_id": "clinic-north", "voided_id": withdrawn["id"]}
+    lake.insert("raw.event_voided", void | later | {"id": "v"})
+    contact = next(row for row in facts["raw.follow_up_completed"] if row["clinic_id"] == "clinic-north")
+    lake.insert(
+        "raw.follow_up_completed",
+        contact | later | {"id": "f", "supersedes": contact["id"], "adverse_event_found": True},
+    )
+    with store.transaction(lake.connection, lake.location):
+        lake.connection.execute("DELETE FROM mart.session_sign")
+        lake.connection.execute("INSERT INTO mart.session_sign BY NAME FROM core.session_sign")
+    slow = store.rows(lake.connection, "FROM core.session")
+    known = {(row["clinic_id"], row["session_id"]): row for row in slow}
+    asked = {*known, *((row["clinic_id"], row["session_id"]) for row in north)}
+    assert len(asked) == len(known) + 2  # the moved one's old name, and the withdrawn one
+    outcomes = 0
+    with reader.queries(Scope(None, people=True)) as queries:
+        for clinic, name in sorted(asked):
+            found = queries.read("session", clinic=clinic, session=name)
+            assert [row["session_id"] for row in found] == [name] * ((clinic, name) in known)
+            for row in found:
+                assert {column: row[column] for column in row if column in slow[0]} == {
+                    column: known[clinic, name][column] for column in row if column in slow[0]
+                }
+            bind = {"clinic": clinic, "session": name, "as_of": AS_OF}
+            if found:
+                expected = store.rows(lake.connection, _SLOW_OUTCOMES, bind)
+                assert queries.read("session_outcome", **bind) == expected, name
+                outcomes += len(expected)
+    assert outcomes > len(_SIGNS) + 10

@@ -237,3 +237,77 @@ def test_refresh_fills_the_marts_of_the_day(warehouse: Warehouse):
     drift = warehouse.read("SELECT device_id, calibrations, out_already FROM mart.device_drift").rows()
     assert drift == [("pen", 3, False)]
     assert set(warehouse.read("SELECT as_of FROM mart.left_out")["as_of"]) == {AS_OF}
+
+
+@pytest.mark.integration
+def test_what_the_checks_find_is_kept(warehouse: Warehouse):
+    """The mart of the checks says what core.data_quality says, corrections, withdrawals and updates applied;
+    it is looked at again an hour later."""
+    warehouse.put(
+        "session_completed",
+        """
+        session_id | device_id | operator_id | completed_at
+        s-1        | pen       | op          | 2026-10-01 10:00
+        s-2        | pen       | op          | 2026-10-02 10:00
+        s-3        | lost      | -           | 2026-10-03 10:00
+        """,
+    )
+    warehouse.put(
+        "session_completed",
+        "clinic_id | session_id | device_id | completed_at\nsouth | s-1 | x | 2026-10-01 10:00",
+    )
+    warehouse.put("device_registered", "device_id\npen")
+    warehouse.put(
+        "device_calibrated", "device_id | occurred_at | depth_error_mm\ngone | 2026-10-01 10:00 | 0.1"
+    )
+    warehouse.put(
+        "session_started", "session_id | occurred_at\ns-1 | 2026-10-01 11:00\ns-2 | 2026-10-02 09:00"
+    )
+    warehouse.put(
+        "follow_up_completed",
+        """
+        id | follow_up_id | session_id | supersedes | occurred_at
+        f1 | a            | s-9        | -          | 2026-10-05 10:00
+        f2 | b            | s-9        | -          | 2026-10-05 10:00
+        f3 | b            | s-1        | f2         | 2026-10-06 10:00
+        f4 | c            | s-8        | -          | 2026-10-05 10:00
+        f5 | d            | s-1        | -          | 2026-10-05 10:00
+        f6 | d            | s-7        | -          | 2026-10-06 10:00
+        f7 | e            | s-6        | -          | 2026-10-05 10:00
+        f8 | e            | s-1        | -          | 2026-10-06 10:00
+        f9 | other        | s-1        | f8         | 2026-10-07 10:00
+        """,
+    )
+    warehouse.put("event_voided", "voided_id\nf4")
+    warehouse.put("assessment_recorded", "assessment_id | session_id | score\na-1 | s-9 | 2\na-2 | s-1 | 2")
+    warehouse.put(
+        "adverse_event_reported",
+        table(
+            "id | adverse_event_id | session_id | onset_at\nx1 | x | s-9 | 2026-10-04 10:00\n"
+            "y1 | y | s-1 | 2026-10-04 10:00"
+        ),
+    )
+    warehouse.put(
+        "adverse_event_updated",
+        table(
+            "adverse_event_id | session_id | term | grade | serious | onset_at | occurred_at | patient_key\n"
+            "y | s-5 | erythema | 1 | false | 2026-10-04 10:00 | 2026-10-05 10:00 | pat\n"
+            "z | s-4 | erythema | 1 | false | 2026-10-04 10:00 | 2026-10-05 10:00 | pat"
+        ),
+    )
+    refresh(warehouse.connection, warehouse.location, as_of=AS_OF, computed_at=AS_OF)
+    kept = "SELECT check_id, clinic_id, subjects, events FROM mart.data_quality"
+    slow = warehouse.read(
+        "SELECT check_id, clinic_id, count(*) AS subjects, sum(events)::BIGINT AS events "
+        "FROM core.data_quality WHERE check_id <> 'telemetry.no-session' GROUP BY ALL ORDER BY ALL"
+    )
+    assert warehouse.read(f"{kept} WHERE clinic_id IS NOT NULL ORDER BY ALL").rows() == slow.rows()
+    assert set(slow["check_id"]) == set(warehouse.read("SELECT check_id FROM mart.data_quality")["check_id"])
+    for minutes, missing in ((59, 3), (61, 2)):
+        warehouse.put(
+            "follow_up_completed", "follow_up_id | session_id | occurred_at\na | s-1 | 2026-10-08 10:00"
+        )
+        at = AS_OF + dt.timedelta(minutes=minutes)
+        refresh(warehouse.connection, warehouse.location, as_of=at, computed_at=at)
+        (found,) = warehouse.read(f"{kept} WHERE check_id LIKE 'follow-up%' AND clinic_id = 'north'").rows()
+        assert found[2] == missing
