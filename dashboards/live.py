@@ -35,14 +35,16 @@ def revision(row: Row | None) -> str:
 
 class Live:
     """The watcher of one app. `render` turns freshness (null: no warehouse) and now into the line, in every
-    language."""
+    language. `warm` is called when there are new figures, before anybody is told."""
 
     def __init__(
         self,
         reader: Reader,
         render: Callable[[Row | None, dt.datetime], Mapping[str, str]],
         clock: Callable[[], dt.datetime],
+        warm: Callable[[], None],
     ) -> None:
+        self._warm = warm
         self._reader = reader
         self._render = render
         self._clock = clock
@@ -58,6 +60,8 @@ class Live:
         while not self._closing.is_set():
             snapshot, row = await anyio.to_thread.run_sync(self._look, snapshot, row)
             state = State(self._render(row, self._clock()), revision(row))
+            if self._state is not None and state.metrics not in ("", self._state.metrics):
+                await anyio.to_thread.run_sync(self._warm)
             if state != self._state:
                 async with self._changed:
                     self._state = state

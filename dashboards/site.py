@@ -18,9 +18,12 @@ from dashboards.accounts import Account, Sessions
 from dashboards.assets import Assets
 from dashboards.audit import Audit
 from dashboards.limits import EXPORT_COST, Limits
-from dashboards.queries import Past, Reader, Row
+from dashboards.queries import Past, Queries, Reader, Row
 from dashboards.settings import DashboardSettings
+from dashboards.state import State
 from dashboards.views import freshness
+from dashboards.views.context import Context
+from dashboards.warming import Warmer
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _ERRORS = {
@@ -76,7 +79,8 @@ class Site:
         self._templates.globals["_"] = language.say
         self._templates.globals["spoken"] = language.current
         self._templates.globals["languages"] = language.LANGUAGES
-        self.live = live.Live(self.reader, self._freshness_said, clock)
+        self.warmer = Warmer(clock)
+        self.live = live.Live(self.reader, self._freshness_said, clock, self.warmer.warm)
 
     # ── who is asking ───────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +148,10 @@ class Site:
             with language.speaking(name):
                 said[name] = self.freshness(row, now)
         return said
+
+    def context(self, account: Account, state: State, queries: Queries) -> Context:
+        """What a page of now is built from."""
+        return Context(account, state, queries, self.clock(), self.audit, self.settings.accounts)
 
     # ── errors ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -78,7 +78,20 @@ def render(site: Site, request: Request, definition: Definition) -> Response:
             live=state.live == "on" and not acting and not then,
         )
     site.note(request, "view")
+    if not then:
+        account: Account = request.state.account
+        seen = (account.scope, account.role, definition.name, state)
+        site.warmer.note(seen, lambda: _ask(site, account, definition, state))
     return response
+
+
+def _ask(site: Site, account: Account, definition: Definition, state: State) -> None:
+    """Read all that a page rests on, and show nothing."""
+    with site.reader.queries(account.scope) as queries:
+        context = site.context(account, state, queries)
+        with speaking(zone=_clock(context)):
+            _built(definition, context)
+            filters.bar(context, definition)
 
 
 @contextmanager
@@ -91,7 +104,7 @@ def _context(site: Site, request: Request, state: State) -> Iterator[tuple[Conte
     account: Account = request.state.account
     with site.reader.queries(account.scope) as queries:
         if state.snapshot is None:
-            yield Context(account, state, queries, site.clock(), site.audit, site.settings.accounts), {}
+            yield site.context(account, state, queries), {}
             return
         named = queries.read("report_snapshot", snapshot=int(state.snapshot))
     if not named:
