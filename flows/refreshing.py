@@ -12,7 +12,7 @@ import structlog
 from flows.settings import Settings
 from producers.contracts import CheckFailed, WarehouseConflict, WarehouseUnavailable
 from warehouse import store
-from warehouse.refresh import refresh_if_changed
+from warehouse.refresh import Spread, refresh_if_changed
 
 log = structlog.get_logger("refresh")
 
@@ -39,6 +39,12 @@ class Refresher:
         self._settings = settings
         self._connection = connection
         self._clock = clock
+        self._spread: Spread | None = None
+        if settings.metric_workers:
+            # Prefect and Dask: seconds to import, and not installed where nothing is spread
+            from flows import spreading
+
+            self._spread = spreading.over(settings.metric_workers, settings.metric_seconds)
 
     def run(self, stop: threading.Event, seconds: float) -> Refreshes:
         """Refresh until stopped or until the time is over."""
@@ -49,7 +55,11 @@ class Refresher:
             now = self._clock()
             try:
                 report = refresh_if_changed(
-                    self._connection, self._settings.location, as_of=now, computed_at=now
+                    self._connection,
+                    self._settings.location,
+                    as_of=now,
+                    computed_at=now,
+                    spread=self._spread,
                 )
             except (WarehouseConflict, WarehouseUnavailable) as error:
                 log.warning("refresh put off", reason=str(error))

@@ -68,6 +68,10 @@ class Settings(BaseSettings):
         description="Which share of the partitions this worker lands: 2/3 is the second of three workers",
     )
     run_seconds: float = Field(600, gt=0, description="Length of one landing or refresh flow run")
+    metric_workers: str | None = Field(
+        None, description="Dask scheduler (`tcp://host:8786`) whose workers measure; empty: measured here"
+    )
+    metric_seconds: float = Field(900, gt=0, description="Longest those workers may take for a part")
     refresh_seconds: float = Field(5, gt=0, description="Pause between looks for changes to recompute")
     maintain_seconds: float = Field(900, gt=0, description="Pause between merging files and cleaning up")
     snapshot_days: float = Field(7, ge=0, description="How far back one can read the warehouse as it was")

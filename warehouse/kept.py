@@ -11,14 +11,14 @@ changed. Courses and windows follow from the fresh sessions by warehouse.metrics
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from producers.contracts.errors import WarehouseConflict
 from warehouse import store
 from warehouse.metrics import courses
-from warehouse.store import Connection
+from warehouse.store import Connection, Location
 
 _VIEWS = ("core.session_outcome", "core.session_sign", "core.patient_assessment")
 
@@ -32,6 +32,11 @@ class Update:
     snapshot_id: int
     definitions: str
     patients: int
+    done: bool = False
+
+    def saved(self) -> "Update":
+        """The same once it was saved: what is left is to see that nobody else has moved the marts since."""
+        return replace(self, since=self.snapshot_id, done=True)
 
 
 @contextmanager
@@ -75,10 +80,26 @@ def save(connection: Connection, found: Update) -> None:
     there = state["snapshot_id"] if state else None
     if there != found.since:
         raise WarehouseConflict(f"mart.kept: holds snapshot {there}, we began from {found.since}")
-    if found.patients:
+    if found.patients and not found.done:
         connection.execute(store.statement("kept/save"))
     bind = {"snapshot_id": found.snapshot_id, "definitions": found.definitions}
     connection.execute(store.statement("kept/move"), bind)
+
+
+@contextmanager
+def saved(location: Location, facts: int, marts: int, *, memory_limit: str = "1GB") -> Iterator[Connection]:
+    """A connection of its own that reads the facts of one snapshot and, under the names that `update` gives
+    them, the marts that were saved from these facts in a later one.
+
+    Raises WarehouseConflict where the later snapshot's marts rest on other facts.
+    """
+    with store.connect(location, snapshot=facts, memory_limit=memory_limit) as connection:
+        store.attach_past(connection, location, "kept", marts)
+        found = store.rows(connection, store.statement("kept/rest_on"))[0]["snapshot_id"]
+        if found != facts:
+            raise WarehouseConflict(f"mart.kept: rests on snapshot {found}, we began from {facts}")
+        connection.execute(store.statement("kept/saved"))
+        yield connection
 
 
 def forget(connection: Connection) -> None:

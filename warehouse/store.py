@@ -140,6 +140,9 @@ def read_encrypted(file: Path, key: str) -> Any:
     return duckdb.connect().execute(sql, {"file": str(file), "key": key}).to_arrow_reader(10_000)
 
 
+_SQLITE_OPTIONS = ("META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000")
+
+
 def connect(
     location: Location, *, read_only: bool = False, memory_limit: str = "1GB", snapshot: int | None = None
 ) -> Connection:
@@ -166,7 +169,7 @@ def connect(
     _load_extensions(connection, location)
     options = ["DATA_INLINING_ROW_LIMIT 0"]
     if location.kind == "sqlite":
-        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000"]
+        options += _SQLITE_OPTIONS
         if not read_only:
             with contextlib.suppress(FileExistsError):
                 location.catalog_file.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +198,14 @@ def connect(
         connection.execute("SET temp_file_encryption = true")
     _settle(connection)
     return connection
+
+
+def attach_past(connection: Connection, location: Location, name: str, snapshot: int) -> None:
+    """The warehouse as of a snapshot, read-only, under another name beside the one that is connected."""
+    options = ["READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}"]
+    if location.kind == "sqlite":
+        options += _SQLITE_OPTIONS
+    connection.execute(f"ATTACH {_quote('ducklake:' + location.catalog)} AS {name} ({', '.join(options)})")
 
 
 def connect_analyst(
