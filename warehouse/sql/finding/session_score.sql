@@ -26,8 +26,8 @@ WHERE session.completed_at >= $start
   AND assessment.occurred_at < $as_of
   AND assessment.occurred_at >= $start  -- 14 days after such a session, so that older ones need no look
   AND (session.next_completed_at IS NULL OR assessment.occurred_at < session.next_completed_at)
-  AND assessment.occurred_at >= to_timestamp(epoch(session.completed_on + 14))
-  AND assessment.occurred_at < to_timestamp(epoch(session.completed_on + 91))
+  -- A difference, not two limits: given limits, DuckDB joins windows and scores by clinic alone first.
+  AND (assessment.occurred_at AT TIME ZONE 'UTC')::DATE - session.completed_on BETWEEN 14 AND 90
 QUALIFY row_number() OVER (
   PARTITION BY session.clinic_id, session.session_id, assessment.scale
   ORDER BY assessment.occurred_at DESC, assessment.rater, assessment.assessment_id DESC
