@@ -44,6 +44,7 @@ def _safety(connection: Connection, as_of: dt.datetime) -> Found:
     sessions = _grain(connection, "safety_session", **year, named=False).drop("session_id")
     safety = metrics.safety_metrics(sessions, _grain(connection, "looks", as_of=as_of), **year)
     found = {"rows": safety.rows, "looks": safety.looks, "hierarchy_test": safety.hierarchy}
+    found["case_mix_calibration"] = safety.calibration
     return found | ({"case_mix": _model_rows(safety.model)} if safety.model else {})
 
 

@@ -30,7 +30,7 @@ _LEFT_OUT = frozenset(
         "core": "telemetry_part telemetry_rollup",
         "mart": "data_dictionary kept session_outcome session_sign patient_assessment "
         "left_out reported_pair hierarchy_test severity_trend device_drift protocol_rank protocol_balance "
-        "shrunken_effect data_quality",
+        "shrunken_effect case_mix_calibration data_quality",
     }.items()
     for name in names.split()
 )

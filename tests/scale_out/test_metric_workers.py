@@ -28,7 +28,7 @@ DAYS = 500
 TABLES = (
     "metric_result", "signal_event", "surveillance_look", "case_mix_coefficient", "patient_due", "left_out",
     "hierarchy_test", "severity_trend", "device_drift", "protocol_rank", "protocol_balance", "reported_pair",
-    "shrunken_effect",
+    "shrunken_effect", "case_mix_calibration",
     "session_outcome", "session_sign", "patient_assessment", "patient_window", "patient_course",
 )  # fmt: skip
 """What a refresh writes."""

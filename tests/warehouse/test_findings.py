@@ -237,6 +237,10 @@ def test_refresh_fills_the_marts_of_the_day(warehouse: Warehouse):
     drift = warehouse.read("SELECT device_id, calibrations, out_already FROM mart.device_drift").rows()
     assert drift == [("pen", 3, False)]
     assert set(warehouse.read("SELECT as_of FROM mart.left_out")["as_of"]) == {AS_OF}
+    fit = warehouse.read(
+        "SELECT sum(sessions) AS s, sum(observed) AS o, sum(expected) AS e FROM mart.case_mix_calibration"
+    )
+    assert fit.select(pl.all().cast(pl.Float64).round(6)).rows() == [(2.0, 1.0, 1.0)]
 
 
 @pytest.mark.integration
@@ -311,3 +315,24 @@ def test_what_the_checks_find_is_kept(warehouse: Warehouse):
         refresh(warehouse.connection, warehouse.location, as_of=at, computed_at=at)
         (found,) = warehouse.read(f"{kept} WHERE check_id LIKE 'follow-up%' AND clinic_id = 'north'").rows()
         assert found[2] == missing
+
+
+@pytest.mark.unit
+def test_calibration_by_tenth_of_risk():
+    """Right risks lie between the limits in every tenth and add up; halved ones do not; equal risks stay
+    together; nobody has no row."""
+    rng = np.random.default_rng(3)
+    risks = rng.choice(np.linspace(0.01, 0.3, 60), 40_000)
+    given = pl.DataFrame({"expected": risks, "adverse": (rng.random(40_000) < risks).astype(int)})
+    found = findings.calibration(given, level=0.999)
+    assert dict(found.schema) == findings.CALIBRATION_ROW
+    assert found["tenth"].to_list() == list(range(1, 11))
+    assert found["sessions"].sum() == 40_000
+    assert found["observed"].sum() == given["adverse"].sum()
+    assert found["expected"].sum() == pytest.approx(risks.sum())
+    assert (found["expected"].is_between(found["lower"], found["upper"])).all()
+    half = findings.calibration(given.with_columns(pl.col("expected") / 2), level=0.999)
+    assert not (half["expected"].is_between(half["lower"], half["upper"])).any()
+    flat = findings.calibration(given.with_columns(expected=pl.lit(0.1)))
+    assert flat.select("tenth", "sessions").rows() == [(6, 40_000)]
+    assert findings.calibration(given.clear()).height == 0

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from warehouse.metrics import disproportionality as reports
-from warehouse.metrics import exact_tests
+from warehouse.metrics import exact_tests, intervals
 from warehouse.metrics.drift import out_of_tolerance
 from warehouse.metrics.protocols import protocol_means, protocol_ranks
 from warehouse.metrics.risk_indicators import hierarchical_fdr
@@ -45,6 +45,10 @@ HIERARCHY_ROW: dict[str, pl.DataType] = {
     **{name: pl.Float64() for name in ("expected", "value", "p", "q")},
     "rejected": pl.Boolean(),
 }
+CALIBRATION_ROW: dict[str, pl.DataType] = {
+    "tenth": pl.Int32(), "sessions": pl.Int64(), "observed": pl.Int64(),
+    **{name: pl.Float64() for name in ("expected", "lower", "upper", "level")},
+}  # fmt: skip
 SEVERITY_ROW: dict[str, pl.DataType] = {
     "scope": pl.String(), "scope_id": pl.String(), "events": pl.Int64(), "statistic": pl.Float64(),
     "p": pl.Float64(), "method": pl.String(), "reason": pl.String(),
@@ -132,6 +136,34 @@ def _groups(told: pl.DataFrame, path: Sequence[str], depth: str) -> pl.DataFrame
 def _path(path: Sequence[str], *, where: str | None = None, other: pl.Expr | None = None) -> pl.Expr:
     named = pl.concat_str([pl.col(name) for name in path], separator="\n", ignore_nulls=True)
     return named if where is None else pl.when(pl.col("depth") == where).then(named).otherwise(other)
+
+
+def calibration(followed: pl.DataFrame, *, level: float = 0.95) -> pl.DataFrame:
+    """Adverse events against those that the case-mix model expects, by tenth of risk; CALIBRATION_ROW.
+
+    `followed`: one session a row, `adverse` (0 or 1) and `expected` (a risk). Sessions of equal risk belong
+    to one tenth: that in which the middle one of them lies. Source: the table of Hosmer, Lemeshow and
+    Sturdivant, Applied Logistic Regression, 3rd ed. (2013), §5.2.2; limits: Clopper and Pearson (1934).
+    """
+    risks = (
+        followed.group_by("expected")
+        .agg(pl.len().cast(pl.Int64).alias("sessions"), observed=pl.col("adverse").sum().cast(pl.Int64))
+        .sort("expected")
+    )
+    middle = pl.col("sessions").cum_sum() - pl.col("sessions") / 2
+    told = (
+        risks.with_columns(tenth=(10 * middle / pl.col("sessions").sum()).floor() + 1)
+        .group_by("tenth")
+        .agg(
+            pl.col("sessions", "observed").sum(),
+            expected=(pl.col("expected") * pl.col("sessions")).sum(),
+        )
+        .sort("tenth")
+    )
+    lower, upper = intervals.clopper_pearson(told["observed"], told["sessions"], level=level)
+    return told.with_columns(
+        lower=lower * told["sessions"], upper=upper * told["sessions"], level=pl.lit(level)
+    ).select(pl.col(name).cast(dtype) for name, dtype in CALIBRATION_ROW.items())
 
 
 def severity(events: pl.DataFrame) -> pl.DataFrame:

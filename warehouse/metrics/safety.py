@@ -15,7 +15,7 @@ from producers.contracts.errors import CheckFailed
 from warehouse.metrics import cards, case_mix, comparisons, exact_tests, intervals, maxsprt
 from warehouse.metrics.cards import CASE_MIX, MetricCard
 from warehouse.metrics.case_mix import CaseMixModel
-from warehouse.metrics.findings import hierarchy
+from warehouse.metrics.findings import calibration, hierarchy
 from warehouse.metrics.frames import CELL, INSTANT, result
 from warehouse.metrics.reporting import reporting
 from warehouse.metrics.risk_indicators import Thresholds, benjamini_hochberg, flags
@@ -73,12 +73,14 @@ WATCH: dict[str, pl.DataType] = {
 @dataclass(frozen=True)
 class Safety:
     """All safety rows of one day, the looks taken for them, the model they rest on (null without events),
-    and the tree of clinics, operators and lots (findings.HIERARCHY_ROW)."""
+    the tree of clinics, operators and lots (findings.HIERARCHY_ROW), and how well the model fits
+    (findings.CALIBRATION_ROW)."""
 
     rows: pl.DataFrame
     looks: pl.DataFrame
     model: CaseMixModel | None
     hierarchy: pl.DataFrame
+    calibration: pl.DataFrame
 
 
 def safety_metrics(
@@ -102,7 +104,7 @@ def safety_metrics(
         watched,
         adverse_event_reporting(ripe, start=start, as_of=as_of),
     ]
-    return Safety(pl.concat(rows), looks, model, hierarchy(_members(followed)))
+    return Safety(pl.concat(rows), looks, model, hierarchy(_members(followed)), calibration(followed))
 
 
 def _members(followed: pl.DataFrame) -> pl.DataFrame:
