@@ -82,10 +82,11 @@ def theil_sen(
     slope = float(np.median(slopes))
     score = float(np.sign(dx * dy).sum())
     z = 0.0 if sigma == 0 else (score - math.copysign(1, score)) / sigma if score else 0.0
-    tau = stats.kendalltau(xs, ys).statistic
+    # Kendall's tau-b: pairs tied in x or in y leave its denominator.
+    untied = math.sqrt(np.count_nonzero(dx)) * math.sqrt(np.count_nonzero(dy))
     return Trend(
         len(xs), slope, float(lower), float(upper), float(np.median(ys) - slope * np.median(xs)),
-        0.0 if math.isnan(tau) else float(tau), float(min(1.0, 2 * special.ndtr(-abs(z)))),
+        score / untied if untied else 0.0, float(min(1.0, 2 * special.ndtr(-abs(z)))),
     )  # fmt: skip
 
 
@@ -114,9 +115,9 @@ def trends(
     xs, ys = numbers(frame, "trend", x), numbers(frame, "trend", y)
     group, keys = codes(frame, "trend", by)
     rows = []
-    for number in range(keys.height):
-        mine = group == number
-        row: dict[str, object] = {"points": int(mine.sum()), "level": level}
+    in_groups = np.split(np.argsort(group, kind="stable"), np.bincount(group).cumsum()[:-1])
+    for mine in in_groups if keys.height and len(group) else []:
+        row: dict[str, object] = {"points": len(mine), "level": level}
         if len(np.unique(xs[mine])) < 3:
             row["reason"] = "not estimable: fewer than three points at different times"
         else:

@@ -81,26 +81,20 @@ def due_list(
 def _with_chance(waiting: pl.DataFrame, known: pl.DataFrame, kind: str, as_of: dt.date) -> pl.DataFrame:
     mine = waiting.filter(pl.col("kind") == kind)
     subjects = time_to_return(known, as_of=as_of, kind=kind).with_columns(event=pl.col("cause") == 1)
-    curve = kaplan_meier(subjects, duration="days", event="event").select("time", "survival")
-    waited = (pl.lit(as_of) - pl.col("opened_on")).dt.total_days() - 1
-    allowed = (pl.col("due_until") - pl.col("opened_on")).dt.total_days()
-    last = curve["time"].max()
-    told = mine.with_columns(_now=waited.cast(pl.Float64), _then=allowed.cast(pl.Float64))
-    for column, name in (("_now", "_free_now"), ("_then", "_free_then")):
-        told = (
-            told.sort(column)
-            .join_asof(
-                curve.rename({"survival": name}), left_on=column, right_on="time", check_sortedness=False
-            )
-            .drop("time", strict=False)
-            .with_columns(pl.col(name).fill_null(1.0))
-        )
-    known_that_far = pl.col("_then") <= pl.lit(last, pl.Float64) if last is not None else pl.lit(False)
-    return told.with_columns(
-        chance_in_time=pl.when(known_that_far & (pl.col("_free_now") > 0)).then(
-            (1 - pl.col("_free_then") / pl.col("_free_now")).clip(0.0, 1.0)
-        )
-    ).select(*mine.columns, "chance_in_time")
+    curve = kaplan_meier(subjects, duration="days", event="event")
+    times, free = curve["time"].to_numpy(), np.append(1.0, curve["survival"].to_numpy())
+
+    def free_after(days: pl.Series) -> pl.Series:
+        """The share of earlier patients who had not come within as many days."""
+        return pl.Series(free[np.searchsorted(times, days.to_numpy(), side="right")])
+
+    waited = mine.select((pl.lit(as_of) - pl.col("opened_on")).dt.total_days() - 1).to_series()
+    allowed = mine.select((pl.col("due_until") - pl.col("opened_on")).dt.total_days()).to_series()
+    now, then = free_after(waited), free_after(allowed)
+    known_that_far = allowed <= (times[-1] if len(times) else -1)
+    return mine.with_columns(
+        chance_in_time=pl.when(known_that_far & (now > 0)).then((1 - then / now).clip(0.0, 1.0))
+    )
 
 
 def maintenance_demand(

@@ -5,6 +5,7 @@ sessions of patients in order -> cumulative events -> clinic's total against wha
 with as many sessions would give -> p for too few and too many, and the first thing to suspect
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -55,6 +56,7 @@ class _Patients:
 def reporting(
     sessions: pl.DataFrame,
     *,
+    order: Sequence[str] = ("session_number",),
     method: str = "exact",
     resamples: int = 1000,
     seed: int = 1,
@@ -65,6 +67,7 @@ def reporting(
 
     `sessions`: one row per session with `clinic_id`, `patient_key` (within the clinic), `session_number` (its
     place in the patient's order; gaps are fine), `events` (whole), and if known `followed_up` (boolean).
+    `order`: other columns that say a session's place; only with `events` among them may two places be equal.
     `method`: exact (the distribution of the sum of patients drawn with replacement, by convolution: what the
     bootstrap tends to), bootstrap (`resamples` draws from `seed`) or poisson (the same expected number).
     The other clinics' patients are a sample themselves: both p allow for it. A patient with more sessions
@@ -76,7 +79,7 @@ def reporting(
     """
     chosen(method, "method", ("exact", "bootstrap", "poisson"))
     share(level, "level")
-    patients = _patients(sessions)
+    patients = _patients(sessions, order)
     size = len(patients.clinics)
     compared = _compared_length(patients, smallest_pool)
     usable = compared > 0
@@ -143,26 +146,26 @@ def _within(p: np.ndarray) -> np.ndarray:
     return q
 
 
-def _patients(sessions: pl.DataFrame) -> _Patients:
-    for name in ("clinic_id", "patient_key", "session_number", "events"):
+def _patients(sessions: pl.DataFrame, order: Sequence[str]) -> _Patients:
+    for name in dict.fromkeys(("clinic_id", "patient_key", *order, "events")):
         if name not in sessions.columns:
             raise CheckFailed(f"sessions.{name}: column is missing")
         if sessions[name].null_count():
             raise CheckFailed(f"sessions.{name}: must not be null")
     counts(sessions["events"], "sessions.events")
-    key = ["clinic_id", "patient_key", "session_number"]
-    # Numbers of their own, as sessions in the order of time have them, need no second look.
-    if sessions["session_number"].is_duplicated().any() and sessions.select(key).is_duplicated().any():
-        raise CheckFailed("sessions: clinic_id, patient_key, session_number must be unique")
+    key = ["clinic_id", "patient_key", *order]
+    if "events" not in order and sessions.select(key).is_duplicated().any():
+        raise CheckFailed(f"sessions: {', '.join(key)} must be unique")
     clinics = sessions["clinic_id"].cast(pl.String).unique().sort().to_list()
     told = sessions.select(
-        pl.col("clinic_id").cast(pl.String).cast(pl.Enum(clinics)).to_physical().alias("clinic"),
-        "patient_key",
-        "session_number",
-        pl.col("events").cast(pl.Int64),
+        pl.col("clinic_id").cast(pl.Enum(clinics)).to_physical().alias("clinic"),
+        # One number is grouped by faster than two names; that two patients share it is next to impossible.
+        pl.struct("clinic_id", "patient_key").hash().alias("patient"),
+        *dict.fromkeys((*order, "events")),
+    ).with_columns(pl.col("events").cast(pl.Int64))
+    counted = told.group_by("patient").agg(
+        pl.col("clinic").first(), length=pl.len(), some=pl.col("events").max() > 0
     )
-    patient = ["clinic", "patient_key"]
-    counted = told.group_by(patient).agg(length=pl.len(), some=(pl.col("events") > 0).any())
     quiet = (
         counted.filter(~pl.col("some"))
         .group_by("clinic", "length")
@@ -170,10 +173,10 @@ def _patients(sessions: pl.DataFrame) -> _Patients:
         .with_columns(events=pl.lit(0, pl.Int64).repeat_by("length"))
     )
     loud = (
-        told.join(counted.filter("some"), on=patient, how="semi")
-        .sort(*patient, "session_number")
-        .group_by(patient, maintain_order=True)
-        .agg("events")
+        told.join(counted.filter("some"), on="patient", how="semi")
+        .sort("patient", *order)
+        .group_by("patient", maintain_order=True)
+        .agg(pl.col("clinic").first(), "events")
         .group_by("clinic", "events")
         .agg(number=pl.len())
         .with_columns(length=pl.col("events").list.len())
@@ -362,9 +365,9 @@ def _coverage(sessions: pl.DataFrame, clinics: list[str]) -> tuple[np.ndarray, n
     if sessions.schema["followed_up"] != pl.Boolean() or sessions["followed_up"].null_count():
         raise CheckFailed("sessions.followed_up: must be true or false")
     done = (
-        sessions.group_by(pl.col("clinic_id").cast(pl.String))
+        sessions.group_by("clinic_id")
         .agg(x=pl.col("followed_up").sum(), n=pl.len())
-        .sort("clinic_id")
+        .sort(pl.col("clinic_id").cast(pl.String))
     )
     x, n = done["x"].to_numpy().astype(float), done["n"].to_numpy().astype(float)
     p = exact_tests.fisher_test(x, n, x.sum() - x, n.sum() - n, alternative="less")

@@ -427,12 +427,7 @@ def adverse_event_reporting(
     with fewer events come first. Source: see the card.
     """
     card = cards.ADVERSE_EVENT_REPORTING
-    ordered = (
-        sessions.select("clinic_id", "patient_key", "completed_at", "events", "followed_up")
-        .sort("completed_at", "events")
-        .with_row_index("session_number")
-    )
-    found = reporting(ordered)
+    found = reporting(sessions, order=("completed_at", "events"))
     lower, upper = intervals.garwood(found["observed"], level=card.level)
     some = pl.when(pl.col("expected") > 0)
     under = pl.col("p_under") <= pl.col("p_over")
