@@ -83,7 +83,7 @@ def theil_sen(
     score = float(np.sign(dx * dy).sum())
     z = 0.0 if sigma == 0 else (score - math.copysign(1, score)) / sigma if score else 0.0
     # Kendall's tau-b: pairs tied in x or in y leave its denominator.
-    untied = math.sqrt(np.count_nonzero(dx)) * math.sqrt(np.count_nonzero(dy))
+    untied = math.sqrt(np.count_nonzero(dx) * np.count_nonzero(dy))
     return Trend(
         len(xs), slope, float(lower), float(upper), float(np.median(ys) - slope * np.median(xs)),
         score / untied if untied else 0.0, float(min(1.0, 2 * special.ndtr(-abs(z)))),
