@@ -158,7 +158,7 @@ def _patients(sessions: pl.DataFrame, order: Sequence[str]) -> _Patients:
         raise CheckFailed(f"sessions: {', '.join(key)} must be unique")
     clinics = sessions["clinic_id"].cast(pl.String).unique().sort().to_list()
     told = sessions.select(
-        pl.col("clinic_id").cast(pl.Enum(clinics)).to_physical().alias("clinic"),
+        pl.col("clinic_id").cast(pl.String).cast(pl.Enum(clinics)).to_physical().alias("clinic"),
         # One number is grouped by faster than two names; that two patients share it is next to impossible.
         pl.struct("clinic_id", "patient_key").hash().alias("patient"),
         *dict.fromkeys((*order, "events")),
