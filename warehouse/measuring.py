@@ -130,8 +130,12 @@ def _facts(connection: Connection, scores: pl.DataFrame, as_of: dt.datetime) -> 
     newest = read("newest_session")["completed_at"][0]
     past = newest is not None and newest >= as_of
     since = None if past else start.date() - dt.timedelta(days=metrics.NEEDED_DAYS)
+    sessions = read("session", since=None if past else start.date(), start=start, as_of=as_of)
+    if not past:
+        earlier = read("visit", since=since, until=start.date())
+        sessions = pl.concat([earlier, sessions], how="diagonal")
     return metrics.Facts(
-        sessions=read("session", since=since, start=start, as_of=as_of),
+        sessions=sessions,
         devices=read("device", as_of=as_of),
         calibrations=read("calibration", as_of=as_of),
         scores=scores.select("clinic_id", "patient_key", "gais_score"),

@@ -60,6 +60,9 @@ class Facts:
     `device_id`, `calibrated_on`; `scores`: one row a patient with a score after the latest session,
     `clinic_id`, `patient_key`, `gais_score`.
 
+    Of sessions before the year only `clinic_id`, `patient_key` and `completed_on` are looked at, unless
+    courses are rebuilt from them.
+
     `windows` (of WINDOW: all but `course` and what is known of the next session) and `courses` (of COURSE:
     `clinic_id`, `last_on`, `completed_on`, `newest`) are of all history, where they can matter; then these
     may leave out windows of a series that opened, courses that ended and sessions that were completed more
