@@ -1,5 +1,6 @@
 """What every answer carries, and what a form must carry: headers, cookies and strict form bodies."""
 
+import asyncio
 import re
 import urllib.parse
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards.patience import BODY_SECONDS
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -86,17 +89,22 @@ class Cookie:
 async def form(request: Request) -> dict[str, str]:
     """The fields of a form sent by one of our own pages.
 
-    Raises HTTPException: 403 for one sent from elsewhere, 413 for a large one, 400 for a malformed one.
+    Raises HTTPException: 403 for one sent from elsewhere, 408 for one that does not come in
+    time, 413 for a large one, 400 for a malformed one.
     """
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403)
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(400)
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM_BYTES:
-            raise HTTPException(413)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LARGEST_FORM_BYTES:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise HTTPException(408) from None
     try:
         pairs = urllib.parse.parse_qsl(
             body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=10

@@ -41,6 +41,7 @@ _ERRORS = {
         "That moment is not kept any more",
         "The figures of the report itself are in the archive; the overview has today's.",
     ),
+    408: ("That took too long", "The form did not arrive in time. Please send it again."),
     413: ("That is too much", "The form was larger than any of ours."),
     422: ("That was refused", "Please go back and correct it."),
     429: ("Too many requests", "Please wait a moment, or close some of your open pages."),

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from flows.settings import Settings
-from producers.contracts import CheckFailed, WarehouseConflict, WarehouseUnavailable
+from producers.contracts import CheckFailed, SettingsError, WarehouseConflict, WarehouseUnavailable
 from warehouse import store
 from warehouse.refresh import Spread, refresh_if_changed
 
@@ -41,9 +41,12 @@ class Refresher:
         self._clock = clock
         self._spread: Spread | None = None
         if settings.metric_workers:
-            # Prefect and Dask: seconds to import, and not installed where nothing is spread
-            from flows import spreading
-
+            try:  # seconds to import
+                from flows import spreading
+            except ModuleNotFoundError:
+                raise SettingsError(
+                    "DERMASTREAM_METRIC_WORKERS needs Dask: install dermastream[scale-out]"
+                ) from None
             self._spread = spreading.over(settings.metric_workers, settings.metric_seconds)
 
     def run(self, stop: threading.Event, seconds: float) -> Refreshes:

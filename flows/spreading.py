@@ -11,13 +11,12 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, cast
 
-import distributed
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect_dask import DaskTaskRunner
 
 from flows.settings import Settings
-from producers.contracts import WarehouseUnavailable
+from producers.contracts import CheckFailed, Retryable, WarehouseUnavailable
 from warehouse import kept, measuring
 from warehouse.measuring import Found
 from warehouse.refresh import Spread
@@ -37,8 +36,8 @@ def measure(part: str, facts: int, marts: int, as_of: dt.datetime) -> Found:
 def over(address: str, seconds: float) -> Spread:
     """A refresh's parts by the workers of the Dask scheduler at `address`, within so many seconds each.
 
-    The Spread raises WarehouseUnavailable where the cluster does not answer, has no worker left, or takes
-    longer; and whatever a part raises.
+    The Spread raises WarehouseUnavailable where Prefect or the cluster does not answer, the cluster has no
+    worker left or takes longer, or a part fails as it should not; and CheckFailed as the parts do.
     """
 
     def spread(facts: int, marts: int, as_of: dt.datetime) -> Sequence[Found]:
@@ -51,7 +50,9 @@ def over(address: str, seconds: float) -> Spread:
 
         try:
             return metrics()
-        except (OSError, TimeoutError, distributed.KilledWorker) as error:
+        except (CheckFailed, Retryable):
+            raise
+        except Exception as error:  # Prefect or the cluster is away, or a worker is of another version
             reason = type(error).__name__
             raise WarehouseUnavailable(f"metric workers at {address}: {reason}, tried again later") from None
 

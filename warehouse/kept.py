@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from producers.contracts.errors import WarehouseConflict
+from producers.contracts.errors import SettingsError, WarehouseConflict
 from warehouse import store
 from warehouse.metrics import courses
 from warehouse.store import Connection, Location
@@ -91,9 +91,13 @@ def saved(location: Location, facts: int, marts: int, *, memory_limit: str = "1G
     """A connection of its own that reads the facts of one snapshot and, under the names that `update` gives
     them, the marts that were saved from these facts in a later one.
 
-    Raises WarehouseConflict where the later snapshot's marts rest on other facts.
+    Raises WarehouseConflict where the later snapshot's marts rest on other facts, or one of both is gone.
     """
-    with store.connect(location, snapshot=facts, memory_limit=memory_limit) as connection:
+    try:
+        opened = store.connect(location, snapshot=facts, memory_limit=memory_limit)
+    except SettingsError as error:
+        raise WarehouseConflict(f"snapshot {facts} cannot be read any more: {error}") from None
+    with opened as connection:
         store.attach_past(connection, location, "kept", marts)
         found = store.rows(connection, store.statement("kept/rest_on"))[0]["snapshot_id"]
         if found != facts:

@@ -189,6 +189,7 @@ def _remove(connection: Connection, request: Request, proof: Proof) -> None:
         elif table.names_sessions:
             _run(connection, table, "remove_by_session")
     connection.execute(store.statement("privacy/remove_keys"))
+    connection.execute(store.statement("privacy/unsettle"))
 
 
 def _bury(connection: Connection, request: Request) -> None:

@@ -201,11 +201,19 @@ def connect(
 
 
 def attach_past(connection: Connection, location: Location, name: str, snapshot: int) -> None:
-    """The warehouse as of a snapshot, read-only, under another name beside the one that is connected."""
+    """The warehouse as of a snapshot, read-only, under another name beside the one that is connected.
+
+    Raises WarehouseConflict where that snapshot is gone.
+    """
     options = ["READ_ONLY", f"SNAPSHOT_VERSION {int(snapshot)}"]
     if location.kind == "sqlite":
         options += _SQLITE_OPTIONS
-    connection.execute(f"ATTACH {_quote('ducklake:' + location.catalog)} AS {name} ({', '.join(options)})")
+    try:
+        connection.execute(
+            f"ATTACH {_quote('ducklake:' + location.catalog)} AS {name} ({', '.join(options)})"
+        )
+    except duckdb.Error as error:
+        raise WarehouseConflict(location.hidden(f"snapshot {snapshot}: {first_line(error)}")) from None
 
 
 def connect_analyst(

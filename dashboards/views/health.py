@@ -180,12 +180,12 @@ def _quality(context: Context) -> Panel:
         "Events that miss or contradict others",
         columns,
         tuple(lines),
-        "Every event has what it refers to.",
+        "Every event has what it refers to." if looked_at else "Not looked at yet.",
         wide=44,
     )
     note = (
         "These landed all the same; a row goes away by itself once the missing event has arrived. Looked at "
-        "again every hour."
+        "again with the first change an hour later."
     )
     seen = words.moment(looked_at[0]["as_of"]) if looked_at else ""
     return Panel("checks", "Checks of what landed", table, note, data_to=seen)

@@ -266,6 +266,10 @@ def test_one_session_is_that_of_core(reader: Reader, lake: Lake):
         "raw.follow_up_completed",
         contact | later | {"id": "f", "supersedes": contact["id"], "adverse_event_found": True},
     )
+    ended = next(name for name, (_, gone) in _SIGNS.items() if gone is not None)
+    *_, (_, end) = _sign(ended, session, *_SIGNS[ended])
+    of_another = {"id": "e", "supersedes": end["id"], "adverse_event_id": "of another session"}
+    lake.insert("raw.adverse_event_resolved", end | later | of_another)
     with store.transaction(lake.connection, lake.location):
         lake.connection.execute("DELETE FROM mart.session_sign")
         lake.connection.execute("INSERT INTO mart.session_sign BY NAME FROM core.session_sign")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from producers.contracts import SettingsError
+from producers.contracts import SettingsError, WarehouseConflict
 from tests.operations.lake import ANN, NOW, Lake
-from warehouse import audit, store
+from warehouse import audit, kept, store
 from warehouse.backup import backup, restore
 from warehouse.privacy import Proof, Request, erase, export, read_list, reapply
 from warehouse.scan import mentions, scan
@@ -68,6 +68,30 @@ def test_no_snapshot_still_shows_the_person(landed: Lake):
     erase_ann(landed)
     with pytest.raises(store.Error):
         landed.count(f"raw.session_completed AT (VERSION => {before})")
+
+
+def test_a_refresh_under_way_does_not_bring_the_person_back(landed: Lake):
+    """One that read the person's rows before they went cannot save its marts; the next one may."""
+    begun = store.cursor(landed.connection)
+    with kept.update(begun) as marts:
+        pass
+    with store.transaction(begun, landed.location):
+        kept.save(begun, marts)
+    kept.forget(begun)
+    landed.land(3)
+    with kept.update(begun) as marts:
+        assert marts.patients > 0
+    erase_ann(landed)
+    with pytest.raises(WarehouseConflict), store.transaction(begun, landed.location):
+        kept.save(begun, marts)
+    kept.forget(begun)
+    assert landed.count("mart.session_outcome", f"patient_key = '{ANN}'") == 0
+    with kept.update(begun) as marts:
+        pass
+    with store.transaction(begun, landed.location):
+        kept.save(begun, marts)
+    assert landed.count("mart.session_outcome") > 0
+    assert landed.count("mart.session_outcome", f"patient_key = '{ANN}'") == 0
 
 
 def test_backups_are_erased_as_well_and_still_restore(landed: Lake, tmp_path: Path):

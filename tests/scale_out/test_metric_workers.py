@@ -61,7 +61,7 @@ def cluster(lake: Lake, prefect_url: str, home: Path) -> Iterator[tuple[str, lis
     address = f"tcp://127.0.0.1:{ports.any_free()}"
     environment = lake.environment | {"PREFECT_API_URL": prefect_url, "DERMASTREAM_HOME": str(home)}
     ears = ["--host", "127.0.0.1", "--no-dashboard"]
-    worker = ["worker", address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-nanny", *ears]
     with (
         running(
             ["scheduler", "--port", address.rsplit(":", 1)[1], *ears], home / "scheduler.log", environment

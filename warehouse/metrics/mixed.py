@@ -222,7 +222,7 @@ def _deviance(nested: _Nested, ratios: np.ndarray) -> tuple[float, np.ndarray]:
     xx, xy = swept[:-1, :-1], swept[:-1, -1]
     degrees = nested.rows - len(xx)
     rest = float(swept[-1, -1] - xy @ np.linalg.solve(xx, xy))
-    if rest <= 0:
+    if rest <= 1e-12 * nested.total[-1, -1]:  # less is what rounding leaves
         raise NotEstimable("the outcome is explained without a rest")
     deviance = degrees * (1 + np.log(2 * np.pi * rest / degrees)) + log_determinant
     return float(deviance + np.linalg.slogdet(xx)[1]), swept

@@ -25,11 +25,11 @@ stated AS MATERIALIZED (
   UNION ALL
   SELECT 'resolution', source, id, supersedes, adverse_event_id, $session, resolved_at, NULL, occurred_at, received_at
   FROM raw.adverse_event_resolved
-  WHERE clinic_id = $clinic AND adverse_event_id IN (SELECT adverse_event_id FROM sign)
+  WHERE clinic_id = $clinic AND (supersedes IS NOT NULL OR adverse_event_id IN (SELECT adverse_event_id FROM sign))
   UNION ALL
   SELECT 'reaction', source, id, supersedes, reaction_id, $session, resolved_at, NULL, occurred_at, received_at
   FROM raw.expected_reaction_observed
-  WHERE clinic_id = $clinic AND reaction_id IN (SELECT adverse_event_id FROM sign)
+  WHERE clinic_id = $clinic AND (supersedes IS NOT NULL OR reaction_id IN (SELECT adverse_event_id FROM sign))
 ),
 standing AS MATERIALIZED (
   FROM stated AS fact
