@@ -97,6 +97,11 @@ def say(english: str, **values: Any) -> str:
     return words.format(**values) if values else words
 
 
+def known(english: str) -> bool:
+    """Whether `say` has those words in the language of this answer."""
+    return current() == ENGLISH or english in catalog(current())
+
+
 def plural(one: str, many: str, number: float, **values: Any) -> str:
     """`one` for 1 and `many` for any other number, which is `{n}` in both."""
     forms = catalog(current()).get(one, (one, many))

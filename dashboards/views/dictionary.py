@@ -1,12 +1,29 @@
 """What the numbers and the tables mean: metric cards and the data dictionary.
 
-Their long texts are the warehouse's own and English in every language; the page says so (`lang`).
+Both are the warehouse's own texts. Cards are said in the reader's language; what relations and columns mean
+is English in every language, and the page says so.
 """
 
-from dashboards.language import percent, say
+from dataclasses import replace
+
+from dashboards.language import ENGLISH, current, known, percent, say, speaking
 from dashboards.page import Cell, Column, Line, Page, Panel, Table, text
 from dashboards.queries import Row
 from dashboards.views.context import Context, NotThere
+
+TEXTS = (
+    "title",
+    "description",
+    "numerator",
+    "denominator",
+    "unit",
+    "better",
+    "flags",
+    "signals",
+    "baseline",
+    "source",
+)
+"""What a card says in words."""
 
 
 def build(context: Context) -> Page:
@@ -43,7 +60,7 @@ def build(context: Context) -> Page:
     return Page(
         "Data dictionary",
         "Every relation an analyst can read; `dermastream sql` asks them",
-        panels=(Panel("relations", "Relations", table),),
+        panels=(Panel("relations", "Relations", table, _in_english()),),
         links=(("Metric cards", context.state.to("/metrics")),),
     )
 
@@ -78,39 +95,19 @@ def _columns(context: Context, relation: str, rows: list[Row]) -> Page:
         str(rows[0]["relation_comment"] or ""),
         lang="en",
         trail=(("Data dictionary", context.state.to("/dictionary")),),
-        panels=(Panel("columns", "Columns", table),),
+        panels=(Panel("columns", "Columns", table, _in_english()),),
     )
+
+
+def _in_english() -> str:
+    """What a reader of another language is told of the comments in the catalog."""
+    return "" if current() == ENGLISH else "What relations and columns mean is told in English only."
 
 
 def build_cards(context: Context) -> Page:
     """Every metric's card."""
     rows = context.queries.read("metric_card")
-    lines = [
-        Line(
-            row["metric_id"],
-            (
-                Cell(
-                    row["title"],
-                    say("{name} version {number}", name=row["metric_id"], number=row["version"]),
-                    raw={"": row["title"]},
-                ),
-                text(row["description"], lang="en"),
-                Cell(row["numerator"], f"among {row['denominator']}", lang="en"),
-                Cell(
-                    row["unit"],
-                    say(
-                        "{method}, {level}; {side} is better",
-                        method=row["interval_method"],
-                        level=percent(row["level"]),
-                        side=say(row["better"]),
-                    ),
-                ),
-                text(_rules(row), lang="en"),
-                text(row["source"], lang="en"),
-            ),
-        )
-        for row in rows
-    ]
+    lines = [_card(row) for row in rows]
     columns = (
         Column("title", "Metric"),
         Column("description", "What it says", sortable=False),
@@ -136,6 +133,40 @@ def build_cards(context: Context) -> Page:
     )
 
 
+def _card(row: Row) -> Line:
+    """One card in one language: the reader's, or English where the catalog lacks one of its texts."""
+    texts = {name: row[name] for name in TEXTS if row[name]}
+    spoken = current() if all(known(each) for each in texts.values()) else ENGLISH
+    with speaking(spoken):
+        cells = _cells({**row, **{name: say(text) for name, text in texts.items()}})
+    marked = "" if spoken == current() else spoken
+    return Line(row["metric_id"], tuple(replace(cell, lang=marked) for cell in cells))
+
+
+def _cells(card: Row) -> tuple[Cell, ...]:
+    method = card["interval_method"]
+    return (
+        Cell(
+            card["title"],
+            say("{name} version {number}", name=card["metric_id"], number=card["version"]),
+            raw={"": card["title"]},
+        ),
+        text(card["description"]),
+        Cell(card["numerator"], say("among {what}", what=card["denominator"])),
+        Cell(
+            card["unit"],
+            say(
+                "{method}, {level}; {side} is better",
+                method=say(method),
+                level=percent(card["level"]),
+                side=card["better"],
+            ),
+        ),
+        text(_rules(card)),
+        text(card["source"]),
+    )
+
+
 def _rules(card: Row) -> str:
-    baseline = card["baseline"] and f"held against {card['baseline']}"
+    baseline = card["baseline"] and say("held against {what}", what=card["baseline"])
     return "; ".join(filter(None, (card["flags"], card["signals"], baseline)))
