@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboards import accounts
+from dashboards.language import say
 from dashboards.security import local_target
 
 MOST = 50
@@ -20,7 +21,7 @@ CREATE TABLE IF NOT EXISTS saved_view (
 
 
 class NotSaved(ValueError):
-    """The view breaks a rule, which the message names."""
+    """The view breaks a rule, which the message names in the language of the answer."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,16 @@ class View:
 def save(path: Path, name: str, view: View) -> None:
     """Keep the view under its title, in place of one of the same title. Raises NotSaved."""
     if not view.title or len(view.title) > LONGEST_TITLE or not view.title.isprintable():
-        raise NotSaved(f"a view's title is 1 to {LONGEST_TITLE} printable characters")
+        raise NotSaved(say("A view's name has 1 to {n} printable characters.", n=LONGEST_TITLE))
     if len(view.address) > LONGEST_ADDRESS or local_target(view.address) != view.address:
-        raise NotSaved("a view is the address of one of our own pages")
+        raise NotSaved(say("A view is the address of one of our own pages."))
     with _database(path) as db:
         db.execute(
             "INSERT INTO saved_view VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET address = excluded.address",
             (name, view.title, view.address),
         )
         if db.execute("SELECT count(*) FROM saved_view WHERE name = ?", (name,)).fetchone()[0] > MOST:
-            raise NotSaved(f"at most {MOST} views can be saved; forget one first")
+            raise NotSaved(say("At most {n} views can be saved; please forget one first.", n=MOST))
 
 
 def forget(path: Path, name: str, title: str) -> None:

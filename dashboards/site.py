@@ -54,6 +54,14 @@ class NeedsLogin(Exception):
     """The request has no valid session."""
 
 
+class Refusal(HTTPException):
+    """A form that breaks a rule, 422. `rule` names it in the language of the answer, or in `lang`."""
+
+    def __init__(self, rule: str, lang: str = "") -> None:
+        super().__init__(422, rule)
+        self.lang = lang
+
+
 class Site:
     """The parts of one app."""
 
@@ -160,7 +168,7 @@ class Site:
         assert isinstance(error, HTTPException)
         if error.status_code in (403, 404, 429) and hasattr(request.state, "account"):
             self.note(request, "denied", f"{error.status_code} {request.method} {address_of(request)}")
-        response = self.error_page(error.status_code, error.detail if error.status_code == 422 else "")
+        response = self.error_page(error.status_code, error if isinstance(error, Refusal) else None)
         response.headers.update(error.headers or {})
         return response
 
@@ -174,9 +182,9 @@ class Site:
         response.headers.update(security.headers(https=self.settings.https))
         return response
 
-    def error_page(self, status: int, detail: str = "") -> HTMLResponse:
+    def error_page(self, status: int, refusal: Refusal | None = None) -> HTMLResponse:
         title, hint = _ERRORS.get(status, ("That did not work", "Please try again in a moment."))
-        return self.page("error.html", status, title=title, hint=detail or hint, waiting=status == 503)
+        return self.page("error.html", status, title=title, hint=hint, refusal=refusal, waiting=status == 503)
 
 
 def address_of(request: Request) -> str:

@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboards import acting, saved
 from dashboards.accounts import Account
-from dashboards.site import Site
+from dashboards.language import ENGLISH, known, say
+from dashboards.site import Refusal, Site
 
 SIGNAL_FIELDS = {
     "acknowledged": (),
@@ -27,6 +28,7 @@ SIGNAL_FIELDS = {
 }
 """What a person can do to a signal, and the fields its form has."""
 _LONGEST = {"owner": 64, "note": 500, "until": 10}
+_TITLES = {"owner": "New owner", "note": "Text", "until": "Until"}
 _log = structlog.get_logger("dashboards")
 
 
@@ -64,7 +66,7 @@ async def _on_view(site: Site, request: Request, action: str) -> Response:
         try:
             await run_in_threadpool(saved.save, path, name, view)
         except saved.NotSaved as error:
-            raise HTTPException(422, str(error)) from None
+            raise Refusal(str(error)) from None
     await run_in_threadpool(site.note, request, "act", f"view {action}")
     return RedirectResponse("/views", 303)
 
@@ -102,28 +104,30 @@ def _is_theirs(site: Site, account: Account, signal: str) -> bool:
 
 
 def _checked(fields: dict[str, str]) -> dict[str, str]:
-    """The fields without outer spaces. Raises HTTPException 422 naming the rule that one breaks."""
+    """The fields without outer spaces. Raises Refusal naming the rule that one breaks."""
     trimmed = {name: re.sub(r"\s+", " ", value).strip() for name, value in fields.items()}
     for name, value in trimmed.items():
         if len(value) > _LONGEST[name] or not value.isprintable():
-            raise HTTPException(422, f"{name}: at most {_LONGEST[name]} printable characters")
+            field = say(_TITLES[name])
+            raise Refusal(say("{field}: at most {n} printable characters", field=field, n=_LONGEST[name]))
     if "until" in trimmed:
         try:
             dt.date.fromisoformat(trimmed["until"])
         except ValueError:
-            raise HTTPException(422, "until: a date like 2026-11-30") from None
+            raise Refusal(say("{field}: a date like 2026-11-30", field=say("Until"))) from None
     return trimmed
 
 
 def carry_out(site: Site, request: Request, order: dict[str, Any]) -> None:
-    """Do it and note it. Raises HTTPException: 422 with the rule it breaks, 500 where it did not end well."""
+    """Do it and note it. Raises Refusal with the rule it breaks, HTTPException 500 where it did not end
+    well."""
     location = site.settings.location
     who = {"by": request.state.account.name, "at": site.clock().isoformat()}
     place = {"catalog": location.catalog, "data_path": location.data_path}
     try:
         acting.act(order | who | place)
     except acting.Refused as error:
-        raise HTTPException(422, str(error)) from None
+        raise _refusal(str(error), order.get("signal", "")) from None
     except subprocess.SubprocessError as error:
         _log.error("an order failed", order=order["kind"], reason=type(error).__name__)
         raise HTTPException(500) from None
@@ -132,3 +136,14 @@ def carry_out(site: Site, request: Request, order: dict[str, Any]) -> None:
         "act",
         " ".join(str(order[name]) for name in ("kind", "action", "signal", "rule") if name in order),
     )
+
+
+def _refusal(message: str, signal: str) -> Refusal:
+    """The broken rule in the reader's language; as the warehouse says it, in English, where no catalog has
+    it."""
+    rule = message.removeprefix(f"signal {signal}: ")
+    if not known(rule):
+        return Refusal(message, ENGLISH)
+    if rule == message:
+        return Refusal(say(rule))
+    return Refusal(say("signal {name}: {rule}", name=signal, rule=say(rule)))

@@ -11,9 +11,10 @@ PACKAGE = Path(dashboards.__file__).parent
 SPEAKERS = ("say", "plural")
 WORDY = [
     *sorted((PACKAGE / "views").glob("*.py")),
-    *(PACKAGE / f"{n}.py" for n in ("words", "pages", "state", "site")),
+    *(PACKAGE / f"{n}.py" for n in ("words", "pages", "state", "site", "acting")),
 ]
-WORDY += [PACKAGE / "routes" / f"{n}.py" for n in ("filters", "login", "provider")] + [PACKAGE / "charts.py"]
+WORDY += [PACKAGE / "routes" / f"{n}.py" for n in ("actions", "filters", "login", "provider")]
+WORDY += [PACKAGE / "charts.py"]
 """Files whose sentences and headings reach a page also without a call."""
 
 

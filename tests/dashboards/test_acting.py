@@ -10,17 +10,12 @@ from starlette.testclient import TestClient
 from dashboards.app import DashboardSettings
 from dashboards.audit import Audit
 from dashboards.limits import Limits
-from tests.dashboards.conftest import NOW, Lake, login
+from tests.dashboards.conftest import NOW, Lake, login, post
 
 pytestmark = pytest.mark.integration
 
 AsUser = Callable[[str], TestClient]
 SIGNAL = "signal-operator-north"
-
-
-def _post(client: TestClient, path: str, **fields: str):
-    token = client.get("/").text.split('name="csrf" value="')[1].split('"')[0]
-    return client.post(path, data={"csrf": token, **fields})
 
 
 def test_a_signals_life(as_user: AsUser, lake: Lake):
@@ -36,7 +31,7 @@ def test_a_signals_life(as_user: AsUser, lake: Lake):
         ("snoozed", {"until": until, "note": "waits for the lot's data"}),
         ("closed", {"note": "a typing error"}),
     ):
-        answer = _post(client, f"{to}/{action}", **fields)
+        answer = post(client, f"{to}/{action}", **fields)
         assert (answer.status_code, answer.headers["location"]) == (303, f"/signal?signal={SIGNAL}"), action
     page = client.get("/signal", params={"signal": SIGNAL}).text
     assert "asked the supplier" in page
@@ -53,7 +48,7 @@ def test_a_signals_life(as_user: AsUser, lake: Lake):
         ("snoozed", "north", None),
         ("closed", "north", None),
     ]
-    assert _post(client, f"{to}/commented", note="too late").status_code == 422
+    assert post(client, f"{to}/commented", note="too late").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -79,7 +74,7 @@ def test_what_is_refused(
 ):
     """Not theirs, not allowed, not a form of ours, or against the rules: nothing happens."""
     before = lake.connection.execute("SELECT count(*) FROM mart.signal_event").fetchone()
-    assert _post(as_user(name), f"/signal/{signal}/{action}", **fields).status_code == status
+    assert post(as_user(name), f"/signal/{signal}/{action}", **fields).status_code == status
     assert lake.connection.execute("SELECT count(*) FROM mart.signal_event").fetchone() == before
 
 
@@ -98,11 +93,11 @@ def test_no_form_without_its_token(as_user: AsUser, path: str):
 
 def test_replay_is_for_admins(as_user: AsUser, lake: Lake):
     """An admin replays what waits under one rule; what is still refused waits on. Others are refused."""
-    assert _post(as_user("manager"), "/health/replay", rule="json.invalid").status_code == 403
+    assert post(as_user("manager"), "/health/replay", rule="json.invalid").status_code == 403
     admin = as_user("admin")
     assert 'action="/health/replay"' in admin.get("/health").text
-    assert _post(admin, "/health/replay", rule="json.invalid").status_code == 303
-    assert _post(admin, "/health/replay", rule="../x").status_code == 400
+    assert post(admin, "/health/replay", rule="json.invalid").status_code == 303
+    assert post(admin, "/health/replay", rule="../x").status_code == 400
     waiting = lake.connection.execute(
         "SELECT count(*) FROM landing.quarantine WHERE resolution IS NULL"
     ).fetchone()
@@ -115,13 +110,13 @@ def test_saved_views(as_user: AsUser):
     client = as_user("manager")
     offered = client.get("/safety", params={"by": "device"}).text
     assert 'href="/views?address=/safety%3Fby%3Ddevice"' in offered
-    assert _post(client, "/views/save", title="Pens", address="/safety?by=device").status_code == 303
+    assert post(client, "/views/save", title="Pens", address="/safety?by=device").status_code == 303
     assert 'href="/safety?by=device">Pens</a>' in client.get("/views").text
     assert "Pens" not in as_user("north").get("/views").text
     for address in ("https://evil.example/", "//evil.example", "/logout", "/x" * 300):
-        assert _post(client, "/views/save", title="bad", address=address).status_code == 422
-    assert _post(client, "/views/save", title="", address="/safety").status_code == 422
-    assert _post(client, "/views/forget", title="Pens").status_code == 303
+        assert post(client, "/views/save", title="bad", address=address).status_code == 422
+    assert post(client, "/views/save", title="", address="/safety").status_code == 422
+    assert post(client, "/views/forget", title="Pens").status_code == 303
     assert "Pens" not in client.get("/views").text
 
 

@@ -5,17 +5,23 @@ import html
 import re
 import string
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from dashboards import choosing, language, words
+from dashboards import choosing, language, saved, words
+from dashboards.app import DashboardSettings, create_app
 from dashboards.language import catalog, say, speaking
 from dashboards.pages import PAGES
 from dashboards.views import dictionary
+from producers.contracts.errors import CheckFailed
 from tests.dashboards import said
-from tests.dashboards.conftest import Lake, incidence
+from tests.dashboards.conftest import Clock, Lake, incidence, login, post
 from warehouse import store
+from warehouse.metrics import signals
 
 AsUser = Callable[[str], TestClient]
 MORNING = dt.datetime(2026, 3, 2, 9, 5, tzinfo=dt.UTC)
@@ -24,6 +30,7 @@ NOT_SHOWN = {
     " ",
     "Retry-After",
     "_",
+    "an order failed",
     "metric_id",
     "no warehouse",
     "own open",
@@ -141,7 +148,7 @@ ENGLISH = frozenset(
         when who where why how our their your session sessions patients device devices clinic clinics adverse
         event events report lots week weeks day days hours minutes computed due overdue network owner open
         closed unknown never nobody none low high calibration calibrated newest oldest found expected
-        table among against than other others held""",
+        table among against than other others held needs must please characters""",
     )
 )
 """Words by which English gives itself away, and the commonest of our own."""
@@ -198,6 +205,11 @@ def test_no_english_on_a_german_page(as_user: AsUser):
     assert left == {}
 
 
+def _german(client: TestClient) -> TestClient:
+    client.headers["Accept-Language"] = "de"
+    return client
+
+
 @pytest.mark.integration
 def test_every_card_is_german(as_user: AsUser, lake: Lake):
     """All that cards say stands in the catalog; what it lacks is named. A card that the catalog does not know
@@ -233,6 +245,82 @@ def test_the_dictionary_says_what_is_english(as_user: AsUser):
         german = client.get(path, headers={"Accept-Language": "de"}).text
         assert catalog("de")[note][0] in german
         assert note not in client.get(path).text
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("kind", "status", "given"),
+    [("commented", "closed", {"note": "x"}), ("assigned", "open", {"owner": " "}),
+     ("snoozed", "open", {"note": "x"}), ("snoozed", "open", {"until": MORNING, "note": "x"}),
+     ("snoozed", "open", {"until": MORNING + dt.timedelta(days=1)}), ("commented", "open", {"note": " "}),
+     ("closed", "acknowledged", {})],
+)  # fmt: skip
+def test_rules_about_signals_are_german(kind: str, status: str, given: dict[str, Any]):
+    """Every rule that a form about a signal may break is in the catalog."""
+    signal = {"signal_id": "s", "status": status}
+    with pytest.raises(CheckFailed) as refused:
+        signals.act(signal, kind, by="ann", at=MORNING, **given)
+    assert str(refused.value).removeprefix("signal s: ") in catalog("de")
+
+
+OPERATOR = "/signal/signal-operator-north"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "says"),
+    [
+        (f"{OPERATOR}/closed", {"note": " "}, 422, "Bitte geben Sie an, was gefunden wurde."),
+        (f"{OPERATOR}/closed", {"note": "x" * 501}, 422, "Text: höchstens 500 druckbare Zeichen"),
+        (f"{OPERATOR}/snoozed", {"until": "soon", "note": "x"}, 422, "Bis: ein Datum wie 2026-11-30"),
+        (f"{OPERATOR}/assigned", {"owner": "x" * 65}, 422, "Neu zuständig: höchstens 64"),
+        (f"{OPERATOR}/closed", {}, 400, "Diese Adresse ergibt keinen Sinn"),
+        (f"{OPERATOR}/opened", {}, 404, "Hier ist nichts"),
+        ("/health/replay", {"rule": "json.invalid"}, 403, "Das ist nicht für dieses Konto"),
+        ("/views/save", {"title": " ", "address": "/safety"}, 422, "1 bis 60 druckbare Zeichen"),
+        ("/views/save", {"title": "x", "address": "//evil.example"}, 422, "Adresse einer Seite"),
+        ("/views/save", {"title": "x", "address": "/" + "x" * 9000}, 413, "Das ist zu viel"),
+        ("/views/save", {"title": "51", "address": "/safety"}, 422, "höchstens 50 Ansichten"),
+        ("/views/forget", {}, 400, "Bitte beginnen Sie wieder beim Überblick."),
+    ],
+)
+def test_a_refused_form_is_german(
+    as_user: AsUser, settings: DashboardSettings, path: str, fields: dict, status: int, says: str
+):
+    """Whatever a form breaks is said in the reader's language, and nothing in English beside it."""
+    for number in range(saved.MOST if fields.get("title") == "51" else 0):
+        saved.save(settings.accounts, "manager", saved.View(str(number), "/"))
+    answer = post(_german(as_user("manager")), path, **fields)
+    assert answer.status_code == status
+    assert '<html lang="de">' in answer.text
+    assert says in answer.text
+    assert _leftovers(answer.text) == []
+    assert ' lang="en"' not in answer.text
+
+
+@pytest.mark.integration
+def test_a_refused_sign_in_is_german(client: TestClient):
+    """A wrong password and a form without its token are refused in German."""
+    answer = login(_german(client), "manager", "not the password")
+    assert (answer.status_code, _leftovers(answer.text)) == (401, [])
+    assert "Prüfen Sie Name und Passwort" in answer.text
+    answer = client.post("/login", data={"name": "manager", "password": "x", "csrf": "0" * 64})
+    assert (answer.status_code, _leftovers(answer.text)) == (403, [])
+    assert "das Formular ist veraltet" in answer.text
+
+
+@pytest.mark.integration
+def test_a_rule_without_german_is_marked_english(settings: DashboardSettings, clock: Clock, tmp_path: Path):
+    """What only the warehouse can name stays in its words, marked as English on a German page."""
+    key = tmp_path / "key"
+    key.write_text("no hexadecimal digits")
+    app = create_app(replace(settings, privacy_key=key), clock)
+    with TestClient(app, follow_redirects=False) as client:
+        login(client, "admin")
+        answer = post(_german(client), "/health/replay", rule="json.invalid")
+    assert answer.status_code == 422
+    assert f'<p lang="en">{key} is not a tombstone key: 64 hexadecimal digits</p>' in answer.text
+    assert _leftovers(answer.text) == []
 
 
 @pytest.mark.integration
